@@ -1,0 +1,42 @@
+"""CT scans in, anatomy out.
+
+>>> import ctatlas                                   # doctest: +SKIP
+>>> found = ctatlas.segment("scan.nii.gz")           # doctest: +SKIP
+>>> found.mask("liver").sum()                        # doctest: +SKIP
+
+The names below arrive on first use, so that importing the package costs nothing. Not for clinical use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctatlas.pipeline import segment
+    from ctatlas.volume import Segmentation, Volume, read, write
+
+__version__ = "0.1.0.dev0"
+__all__ = ["Segmentation", "Volume", "__version__", "read", "segment", "write"]
+
+_ROOM_OF = {
+    "Segmentation": "ctatlas.volume",
+    "Volume": "ctatlas.volume",
+    "read": "ctatlas.volume",
+    "segment": "ctatlas.pipeline",
+    "write": "ctatlas.volume",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name's room on first use."""
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'ctatlas' has no attribute {name!r}")
+    value = getattr(import_module(_ROOM_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not yet imported included."""
+    return sorted({*globals(), *__all__})

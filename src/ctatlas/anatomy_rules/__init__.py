@@ -1,0 +1,1 @@
+"""What a body allows: pure functions on masks, decided in world space."""

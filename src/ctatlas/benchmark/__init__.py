@@ -1,0 +1,1 @@
+"""Numbers of many models → statistics → report. To come."""

@@ -1,0 +1,1 @@
+"""Run a step over many cases: here, or in local processes."""

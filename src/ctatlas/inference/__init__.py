@@ -1,0 +1,1 @@
+"""A volume and a model → a segmentation: prepare → predict → restore → decide."""

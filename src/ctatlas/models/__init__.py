@@ -1,0 +1,1 @@
+"""Model cards, registry, loaders, backends; `networks/` holds the torch modules."""

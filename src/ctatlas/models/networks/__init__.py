@@ -1,0 +1,1 @@
+"""Networks as torch modules: one architecture a file, no input or output."""

@@ -1,0 +1,1 @@
+"""The browser reviewer and the service that viewers talk to. To come."""

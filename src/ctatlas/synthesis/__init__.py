@@ -1,0 +1,1 @@
+"""Phantoms, label maps → CT: draw, then apply."""
