@@ -1,0 +1,23 @@
+"""Structures of the body and the label sets that number them: tables, and the little code that reads them.
+
+structures  one row a structure: names, side, parts, codes, colour, plausible volumes
+label_sets  id → structure for a dataset or a model
+conversion  from one label set to another
+data/       the tables themselves, with a README
+"""
+
+from ctatlas.anatomy.conversion import Conversion, convert
+from ctatlas.anatomy.label_sets import LabelSet, label_set, label_set_names
+from ctatlas.anatomy.structures import Structure, canonical_name, smallest_parts, structures
+
+__all__ = [
+    "Conversion",
+    "LabelSet",
+    "Structure",
+    "canonical_name",
+    "convert",
+    "label_set",
+    "label_set_names",
+    "smallest_parts",
+    "structures",
+]
