@@ -1,1 +1,1 @@
-"""Networks as torch modules: one architecture a file, no input or output."""
+"""Network architectures: torch modules only, no I/O, no device, no loss."""

@@ -1,0 +1,79 @@
+"""One painted thing of a phantom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ctatlas.synthesis.shapes import Point, Shape, Union, Ellipsoid, Tube, fan
+from ctatlas.synthesis.tables import placement
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A shape and what it is made of.
+
+    `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on their
+    back). `over` limits painting to some tissues; `above`/`below` cut the shape at a dome of the diaphragm.
+    """
+
+    tissue: str
+    shape: Shape
+    organ: str
+    inner: str = ""
+    wall: float = 0.0
+    gas: str = ""
+    gas_y: float | None = None
+    over: tuple[str, ...] = ()
+    above: str = ""
+    below: str = ""
+
+    def mirrored(self) -> Part:
+        """Return the same part on the right side."""
+        names = {key: getattr(self, key).replace("_left", "_right") for key in ("tissue", "inner", "gas", "organ")}
+        return replace(self, shape=self.shape.mirrored(), **names)
+
+
+def placed_parts(sex: str) -> list[Part]:
+    """Return the parts of the placement table that a person of this sex has, mirrored ones twice, in painting order."""
+    parts: list[Part] = []
+    for row in placement()["parts"]:
+        if row.get("sex", sex) != sex:
+            continue
+        part = Part(
+            row["tissue"],
+            _shape(row),
+            row["organ"],
+            inner=row.get("inner", ""),
+            wall=row.get("wall", 0.0),
+            gas=row.get("gas", ""),
+            above=row.get("above", ""),
+            below=row.get("below", ""),
+        )
+        parts += [part, part.mirrored()] if row.get("mirror") else [part]
+    return parts
+
+
+def _point(values: list[float]) -> Point:
+    x, y, z = (float(value) for value in values)
+    return (x, y, z)
+
+
+def _ellipsoid(row: dict[str, Any]) -> Ellipsoid:
+    rotation = _point(row.get("rotation", [0, 0, 0]))
+    return Ellipsoid(_point(row["center"]), _point(row["radii"]), float(row.get("power", 2.0)), rotation)
+
+
+def _tube(row: dict[str, Any]) -> Tube:
+    return Tube(tuple(_point(point) for point in row["points"]), tuple(float(radius) for radius in row["radii"]))
+
+
+def _fan(row: dict[str, Any]) -> Union:
+    return fan(_point(row["apex"]), tuple(_point(point) for point in row["rim"]), float(row["radius"]))
+
+
+SHAPES = {"ellipsoid": _ellipsoid, "tube": _tube, "fan": _fan}
+
+
+def _shape(row: dict[str, Any]) -> Shape:
+    return SHAPES[row["kind"]](row)

@@ -1,0 +1,35 @@
+"""Train the bundled network: `python -m ctatlas.training.base POOL_AND_RUNS DATA [--steps N] [--workers N]`.
+
+Builds the pool of anatomies where it is missing, then trains or goes on where the last run stopped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctatlas.training.loop import TrainConfig, train, with_steps
+from ctatlas.training.pool import build_pool
+
+COMPLETIONS = {"hra-male": 14, "hra-female": 14, "spl-abdomen": 26, "cort-prostate": 10}
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Holds the pool and the run.")],
+    data: Annotated[Path, typer.Argument(help="The folder with torso_ct, labelmaps and phantoms.")],
+    steps: Annotated[int | None, typer.Option(help="Total steps; more than before goes on.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
+    phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = 240,
+    seed: int = 1,
+) -> None:
+    """Build the pool and train."""
+    config = with_steps(TrainConfig(seed=seed), steps)
+    n = build_pool(folder / "pool", data, seed=seed, n_phantoms=phantoms, n_completed=COMPLETIONS, workers=workers)
+    typer.echo(f"{n} anatomies")
+    train(folder / "pool", folder / "run", config, workers=workers)
+
+
+if __name__ == "__main__":
+    typer.run(main)
