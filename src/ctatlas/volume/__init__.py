@@ -1,1 +1,38 @@
-"""Scans and segmentations on grids; `formats/` reads and writes files, one format a module."""
+"""Scans and segmentations on grids, read from and written to files.
+
+The way of the data: `reading` looks at a file's content and picks a reader of
+`formats` → `Volume` (HU on a `Grid`, with `ScanFacts`) → … → `Segmentation` → `writing`, which goes through `atomic`.
+`orientation` names and turns axes, `hounsfield` keeps and judges values, `limits` says what no file may claim.
+"""
+
+from ctatlas.volume.atomic import whole_file
+from ctatlas.volume.formats.nifti import LabelMap, read_labels
+from ctatlas.volume.grid import Grid
+from ctatlas.volume.hounsfield import PADDING_HU, not_hounsfield
+from ctatlas.volume.orientation import Turn, turn_between
+from ctatlas.volume.reading import read
+from ctatlas.volume.scan import ScanFacts, SliceFacts, Volume
+from ctatlas.volume.segmentation import Segmentation, box_of
+from ctatlas.volume.writing import write, write_array_uint8, write_labels, write_mask, write_volume
+
+__all__ = [
+    "PADDING_HU",
+    "Grid",
+    "LabelMap",
+    "ScanFacts",
+    "Segmentation",
+    "SliceFacts",
+    "Turn",
+    "Volume",
+    "box_of",
+    "not_hounsfield",
+    "read",
+    "read_labels",
+    "turn_between",
+    "whole_file",
+    "write",
+    "write_array_uint8",
+    "write_labels",
+    "write_mask",
+    "write_volume",
+]

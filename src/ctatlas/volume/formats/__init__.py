@@ -1,1 +1,1 @@
-"""Readers and writers, one file format a module."""
+"""Files of scans and masks, one format a module: bytes from outside become a `Volume`, or a line that refuses them."""

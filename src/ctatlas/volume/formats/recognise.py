@@ -1,0 +1,61 @@
+"""Tell a file's format from its first bytes; names and endings are ignored, because in hospitals they mean nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctatlas.volume.formats import gzip_stream
+from ctatlas.volume.formats.nifti_header import HEADER_BYTES, is_nifti
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PREFIXES = {b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"NRRD000": "nrrd", b"ObjectType": "metaimage",
+             b"NDims": "metaimage", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "rar",
+             b"\x89PNG": "picture", b"\xff\xd8\xff": "picture", b"%PDF": "document"}
+_VALUE_REPRESENTATIONS = {b"UL", b"OB", b"UI", b"CS", b"SH", b"LO", b"DA", b"TM", b"UN"}   # of first elements
+
+
+def kind_of(path: Path) -> str:
+    """Return what a file holds: ``"nifti"``, ``"dicom"``, the name of a format not read here, or ``"unknown"``.
+
+    Gzip is looked through: a compressed NIfTI is ``"nifti"``, a compressed anything else ``"gzip"``.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+    with path.open("rb") as file:
+        block = file.read(HEADER_BYTES)
+    if block[:2] == gzip_stream.MAGIC:
+        return "nifti" if is_nifti(_start_of_gzip(path)) else "gzip"
+    if block[128:132] == b"DICM":
+        return "dicom"
+    for prefix, kind in _PREFIXES.items():
+        if block.startswith(prefix):
+            return kind
+    if is_nifti(block):
+        return "nifti"
+    if block[257:262] == b"ustar":
+        return "tar"
+    return "dicom" if _starts_like_dicom(block) else "unknown"
+
+
+def _start_of_gzip(path: Path) -> bytes:
+    """Return the first decompressed bytes, as many as there are."""
+    try:
+        with path.open("rb") as file:
+            return gzip_stream.decompressing(file).read(HEADER_BYTES)
+    except gzip_stream.damage():
+        return b""
+
+
+def _starts_like_dicom(block: bytes) -> bool:
+    """Tell whether the first element could be that of a data set without preamble: group 0002 or 0008, short value."""
+    if len(block) < 16:
+        return False
+    group, length = (int.from_bytes(block[start:stop], "little") for start, stop in ((0, 2), (4, 8)))
+    if block[:2] in (b"\0\x02", b"\0\x08"):   # big endian, which only exists with explicit value representations
+        return block[4:6] in _VALUE_REPRESENTATIONS
+    return group in (2, 8) and (block[4:6] in _VALUE_REPRESENTATIONS or length < 128)

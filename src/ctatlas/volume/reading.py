@@ -1,0 +1,95 @@
+"""Read one scan, whatever its format: the content decides, never the name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ctatlas.errors import ScanError
+from ctatlas.volume.formats.recognise import kind_of
+
+if TYPE_CHECKING:
+    from ctatlas.volume.scan import Volume
+
+
+class Reader(Protocol):
+    """Turn a file, or for DICOM a folder, into a scan."""
+
+    def __call__(self, path: Path, *, series: str | None = None) -> Volume:
+        """Read the scan at `path`, or refuse it with `ScanError`."""
+        ...
+
+
+READERS = {
+    "dicom": "ctatlas.volume.formats.dicom.read:read",
+    "nifti": "ctatlas.volume.formats.nifti:read",
+}
+
+_NOT_READ = {
+    "7z": "is a 7z archive; unpack it and give the folder.",
+    "bzip2": "is compressed with bzip2; decompress it first.",
+    "document": "is a PDF document, not a CT scan.",
+    "gzip": "is a gzip file that holds no NIfTI image; decompress it and give what is inside.",
+    "metaimage": "is a MetaImage file, which is not read yet; convert it to NIfTI (.nii.gz).",
+    "nrrd": "is an NRRD file, which is not read yet; convert it to NIfTI (.nii.gz).",
+    "picture": "is a picture (PNG or JPEG), not a CT scan; give its DICOM or NIfTI files.",
+    "rar": "is a RAR archive; unpack it and give the folder.",
+    "tar": "is a tar archive; unpack it and give the folder.",
+    "xz": "is compressed with xz; decompress it first.",
+    "zip": "is a zip archive; unpack it and give the folder.",
+}
+
+
+def read(path: Path | str, *, series: str | None = None) -> Volume:
+    """Read one CT scan from a file or a folder of DICOM files.
+
+    Parameters
+    ----------
+    path : Path or str
+        A NIfTI file, or a folder whose DICOM files (at any depth) make up one CT series.
+    series : str, optional
+        Which of several DICOM series: its number, UID or description.
+
+    Returns
+    -------
+    Volume
+        HU on the scan's own grid, in the order of the file.
+
+    Raises
+    ------
+    ScanError
+        In one line, when there is no scan, more than one, or one that cannot be read without guessing.
+    """
+    place = Path(path)
+    return reader(kind_at(place))(place, series=series)
+
+
+def kind_at(place: Path) -> str:
+    """Return the format of what lies at a path: a key of `READERS`; a folder is taken for DICOM.
+
+    Raises
+    ------
+    ScanError
+        When nothing readable lies there or it is of a format that is not read.
+    """
+    if place.is_dir():
+        return "dicom"
+    try:
+        if not place.is_file():
+            raise ScanError(f"{place}: there is no such file or folder; check the path.")
+        if not place.stat().st_size:
+            raise ScanError(f"{place.name}: is empty (0 bytes); copy the scan anew.")
+        kind = kind_of(place)
+    except OSError as error:
+        raise ScanError(f"{place.name}: cannot be read: {error.strerror or error}.") from error
+    if kind in READERS:
+        return kind
+    refusal = _NOT_READ.get(kind, "is neither NIfTI nor DICOM; expected a CT scan in one of these.")
+    raise ScanError(f"{place.name}: {refusal}")
+
+
+def reader(kind: str) -> Reader:
+    """Return the reader of one format."""
+    module, _, function = READERS[kind].partition(":")
+    return cast("Reader", getattr(import_module(module), function))
