@@ -1,1 +1,11 @@
-"""Run a step over many cases: here, or in local processes."""
+"""Run a step over many cases: here, or in local processes.
+
+`task` says what one case needs and gives → `result` keeps its folder whole or absent → `local` does many, whatever
+becomes of one.
+"""
+
+from ctatlas.execution.local import Outcome, done_before, perform, perform_all
+from ctatlas.execution.result import result_folder, whole_record
+from ctatlas.execution.task import Task
+
+__all__ = ["Outcome", "Task", "done_before", "perform", "perform_all", "result_folder", "whole_record"]

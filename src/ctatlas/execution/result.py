@@ -1,0 +1,175 @@
+"""A folder of results that is whole or absent at any instant, whoever is interrupted when.
+
+Work goes on in a hidden folder inside the target, so that permission and free space are those of the target. What is
+done moves into place by renaming; `run.json` comes last and marks the whole. A folder whose `run.json` says otherwise
+is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ctatlas.errors import OutputError
+
+RECORD = "run.json"
+_PARTIAL = ".ctatlas-partial"
+_REPLACED = ".replaced"
+
+
+def whole_record(folder: Path) -> dict[str, object] | None:
+    """Read a result's record if the result is whole: every file there, of the size it had.
+
+    Returns
+    -------
+    dict or None
+        The content of `run.json`; None when there is no result, or not all of one.
+    """
+    record = _record(folder)
+    if record is None or record.get("whole") is not True:
+        return None
+    files = record.get("files")
+    sizes = files if isinstance(files, dict) else {"": -1}
+    with suppress(OSError):
+        if all((folder / name).stat().st_size == size for name, size in sizes.items()):
+            return record
+    return None
+
+
+@contextmanager
+def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[str] = ()) -> Iterator[Path]:
+    """Give an empty folder to fill; what is in it becomes the result when the block ends well, and vanishes otherwise.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the result goes. Other files in it stay as they are; those of an older result there are replaced.
+    record : mapping
+        What `run.json` says besides the list of files; read when the block has ended.
+    makes : sequence of str
+        Names that the result will take; refused now when something else bears one, rather than after the work.
+
+    Raises
+    ------
+    OutputError
+        When the place can't be written to, belongs to somebody else's files, or another process is at work on it.
+    """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    partial = folder / _PARTIAL
+    try:
+        with _said_in_a_line(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with _alone_in(folder):
+            with _said_in_a_line(folder):
+                _refuse_to_replace(folder, makes)
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+            try:
+                yield partial
+                with _said_in_a_line(folder):
+                    _move_into_place(partial, folder, record)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    except BaseException:
+        for path in created:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _record(folder: Path) -> dict[str, object] | None:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _tops(record: Mapping[str, object] | None) -> set[str]:
+    files = record.get("files") if record else None
+    return {str(name).split("/", 1)[0] for name in files} if isinstance(files, dict) else set()
+
+
+def _refuse_to_replace(folder: Path, makes: Sequence[str]) -> None:
+    ours = _tops(_record(folder))
+    strangers = [name for name in makes if name not in ours and (folder / name).exists()]
+    if strangers:
+        raise OutputError(
+            f"{folder}: {', '.join(strangers)} stands there already and is no result of ctatlas; "
+            "choose another output folder, or move it away"
+        )
+
+
+def _move_into_place(partial: Path, folder: Path, record: Mapping[str, object]) -> None:
+    files = {path.relative_to(partial).as_posix(): path for path in sorted(partial.rglob("*")) if path.is_file()}
+    for path in files.values():
+        _flush(path)
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    old, new = _tops(_record(folder)), {name.split("/", 1)[0] for name in files}
+    replaced = partial / _REPLACED
+    replaced.mkdir()
+    # From here to the last line the folder is marked as not whole, and all names that may be ours are on the list.
+    between = {**record, "whole": False, "files": dict.fromkeys(sorted(old | new), 0)}
+    _write_record(partial, folder, between)
+    for name in sorted(old | new):
+        if (folder / name).exists():
+            (folder / name).rename(replaced / name)
+        if name in new:
+            (partial / name).rename(folder / name)
+    _write_record(partial, folder, {**record, "whole": True, "files": sizes})
+
+
+def _write_record(partial: Path, folder: Path, record: Mapping[str, object]) -> None:
+    path = partial / RECORD
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _flush(path)
+    path.replace(folder / RECORD)
+    _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    """Wait until the disk has it; folders can't be flushed on every system."""
+    with suppress(PermissionError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second process; the lock goes with the process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: renaming alone keeps results whole there
+        yield
+        return
+    with _said_in_a_line(folder):
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"{folder}: another ctatlas is writing here; wait or choose another folder") from None
+        except OSError:  # a network disk without locks: go on without
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _said_in_a_line(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OutputError:
+        raise
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{error.filename or place}: is a file, expected a folder; choose another output") from error
+    except OSError as error:
+        raise OutputError(f"{place}: can't be written ({error.strerror}); nothing half-written was left") from error
