@@ -1,0 +1,104 @@
+"""Stage 2: the network's probabilities on its own grid, averaged over overlapping windows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from ctatlas.inference.prepare import Prepared, normalised
+from ctatlas.inference.windows import window_boxes, window_weights
+from ctatlas.kernels.boxes import Box, Index
+from ctatlas.models import Model, ModelCard
+from ctatlas.progress import SILENT, Progress
+
+
+def predict(prepared: Prepared, model: Model, *, progress: Progress = SILENT) -> np.ndarray:
+    """Run the network over all windows that touch the body.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    model : Model
+    progress : Progress, optional
+
+    Returns
+    -------
+    (c, x, y, z) float32
+        Probabilities on the network's grid: they sum to 1 where the card decides by arg-max, and are each in [0, 1]
+        where it decides by threshold. Where no window looked there is background, if the card has one.
+
+    Notes
+    -----
+    Probabilities are averaged rather than logits: the average is a probability again, so that after linear
+    interpolation the winner of n classes still has at least 1/n, which `restore` makes use of, and one window that is
+    very sure cannot outshout the others.
+    Windows are added in a fixed order, whichever thread or batch they come from, so the sums are always the same.
+    """
+    card = model.card
+    inputs, inner = _padded(prepared.inputs, card)
+    boxes = _boxes_on_body(prepared.body, inner, inputs.shape[1:], card)
+    groups = [boxes[at : at + card.window.batch] for at in range(0, len(boxes), card.window.batch)]
+    weights = window_weights(card.window.shape)
+    totals = np.zeros((len(card.classes), *inputs.shape[1:]), np.float32)
+    weight = np.zeros(inputs.shape[1:], np.float32)
+    progress.stage("windows", len(boxes))
+    for group, windows in zip(groups, _in_order(model, inputs, groups), strict=True):
+        for box, probabilities in zip(group, windows, strict=True):
+            totals[(slice(None), *box.slices)] += probabilities * weights
+            weight[box.slices] += weights
+        progress.advance(len(group))
+    unseen = weight == 0
+    totals /= np.where(unseen, np.float32(1), weight)
+    for each in card.classes:
+        if each.role == "background":
+            totals[each.channel][unseen] = 1
+    return totals[(slice(None), *inner.slices)]
+
+
+def probabilities_of(logits: np.ndarray, card: ModelCard) -> np.ndarray:
+    """Turn logits (n, c, x, y, z) into probabilities: of one class among all, or of each class alone."""
+    if card.decide == "threshold":
+        return np.asarray(expit(logits))
+    return np.asarray(softmax(logits, axis=1))
+
+
+def _padded(inputs: np.ndarray, card: ModelCard) -> tuple[np.ndarray, Box]:
+    """Put the inputs in the middle of at least one window of the card's padding; say where they are."""
+    shape = inputs.shape[1:]
+    missing = [max(0, length - size) for length, size in zip(card.window.shape, shape, strict=True)]
+    a, b, c = (size // 2 for size in missing)
+    d, e, f = (lo + size for lo, size in zip((a, b, c), shape, strict=True))
+    inner = Box((a, b, c), (d, e, f))
+    air = normalised(np.full((1, 1, 1), card.input.padding_hu, np.float32), card.input)
+    padded = np.tile(air, (1, *(size + more for size, more in zip(shape, missing, strict=True))))
+    padded[(slice(None), *inner.slices)] = inputs
+    return padded, inner
+
+
+def _boxes_on_body(body: np.ndarray, inner: Box, shape: Index, card: ModelCard) -> list[Box]:
+    """List the windows of a padded grid in which there is body."""
+    padded = np.zeros(shape, np.bool_)
+    padded[inner.slices] = body
+    boxes = window_boxes(shape, card.window.shape, card.window.overlap)
+    return [box for box in boxes if padded[box.slices].any()]
+
+
+def _in_order(model: Model, inputs: np.ndarray, groups: Sequence[Sequence[Box]]) -> Iterator[np.ndarray]:
+    """Yield the probabilities (n, c, x, y, z) of group after group; as many run ahead as the backend has workers."""
+
+    def probabilities(group: Sequence[Box]) -> np.ndarray:
+        windows = np.stack([inputs[(slice(None), *box.slices)] for box in group])
+        return probabilities_of(model.logits(windows), model.card)
+
+    running: deque[Future[np.ndarray]] = deque()
+    with ThreadPoolExecutor(model.backend.workers) as pool:
+        for group in groups:
+            running.append(pool.submit(probabilities, group))
+            if len(running) > model.backend.workers:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()

@@ -1,0 +1,77 @@
+"""Stage 1: crop to the body, resample, turn, normalise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctatlas.inference.route import Route, plan
+from ctatlas.kernels.boxes import Box, bounding_box, widened
+from ctatlas.kernels.resample import shrink
+from ctatlas.models import ModelCard
+from ctatlas.models.cards import Input
+from ctatlas.volume.grid import Grid
+from ctatlas.volume.scan import Volume
+
+# Air around the body that the network still sees, as in training, where windows reach beyond the skin.
+BODY_MARGIN_MM = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the network reads.
+
+    Attributes
+    ----------
+    inputs : (c, x, y, z) float32
+        The card's channels on the network's grid.
+    body : (x, y, z) bool
+        Where the body is on that grid.
+    route : Route
+        The way back to the scan.
+    """
+
+    inputs: np.ndarray
+    body: np.ndarray
+    route: Route
+
+
+def body_box(body: np.ndarray, grid: Grid, margin_mm: float = BODY_MARGIN_MM) -> Box | None:
+    """Find the box around a mask (i, j, k) bool with a margin, inside the scan; None when the mask is empty."""
+    box = bounding_box(body)
+    if box is None:
+        return None
+    i, j, k = (int(np.ceil(margin_mm / step)) for step in grid.spacing_mm)
+    return widened(box, (i, j, k), grid.shape)
+
+
+def prepare(volume: Volume, card: ModelCard, body: np.ndarray) -> Prepared:
+    """Bring the part of a scan around the body to a card's grid and channels.
+
+    Parameters
+    ----------
+    volume : Volume
+    card : ModelCard
+    body : (i, j, k) bool
+        On the scan's grid, not empty.
+
+    Raises
+    ------
+    ValueError
+        When the body mask is empty or of another shape.
+    """
+    box = body_box(body, volume.grid) if body.shape == volume.grid.shape else None
+    if box is None:
+        raise ValueError(f"body mask {body.shape} on a scan {volume.grid.shape}: expected its shape, and a body in it")
+    route = plan(volume.grid, card, box)
+    weights = route.shrinking()
+    hu = route.to_network(shrink(volume.array, weights, card.input.padding_hu))
+    nearest = np.ix_(*(np.asarray(matrix.argmax(axis=1)).ravel() for matrix in weights))
+    return Prepared(normalised(hu, card.input), np.ascontiguousarray(route.to_network(body[nearest])), route)
+
+
+def normalised(hu: np.ndarray, wanted: Input) -> np.ndarray:
+    """Turn HU (x, y, z) into a card's channels (c, x, y, z) float32."""
+    channels = [(hu.clip(*channel.clip) - channel.subtract) / channel.divide for channel in wanted.channels]
+    return np.stack(channels).astype(np.float32)

@@ -1,0 +1,77 @@
+"""The way from a scan's grid to the network's grid, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ctatlas.kernels.boxes import Box
+from ctatlas.kernels.resample import linear_weights
+from ctatlas.models import ModelCard
+from ctatlas.volume.grid import Grid
+from ctatlas.volume.orientation import Turn, turn_between
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A crop, a change of spacing and a turn, each along the axes of the scan, however these lie in the patient.
+
+    Attributes
+    ----------
+    scan : Grid
+        Of the whole scan.
+    box : Box
+        The part of the scan that the network sees.
+    coarse : Grid
+        That part at the network's spacing, axes in the scan's order.
+    turn : Turn
+        From the scan's order of axes to the network's.
+    """
+
+    scan: Grid
+    box: Box
+    coarse: Grid
+    turn: Turn
+
+    def to_network(self, array: np.ndarray) -> np.ndarray:
+        """View an array (i, j, k) on the coarse grid in the network's order of axes."""
+        return self.turn.array(array)
+
+    def from_network(self, array: np.ndarray) -> np.ndarray:
+        """View an array (x, y, z) on the network's grid in the scan's order of axes."""
+        straight = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.turn.flips)
+        return array[straight].transpose(np.argsort(self.turn.axes))
+
+    def shrinking(self) -> tuple[csr_array, csr_array, csr_array]:
+        """Return, axis by axis, the matrix that takes a line of the whole scan to a line of the coarse grid."""
+        i, j, k = (
+            linear_weights(positions, n, max(1.0, step))
+            for (positions, step), n in zip(_places(self.coarse, self.scan), self.scan.shape, strict=True)
+        )
+        return i, j, k
+
+    def stretching(self) -> tuple[csr_array, csr_array, csr_array]:
+        """Return, axis by axis, the matrix that takes a line of the coarse grid to a line of the box."""
+        boxed = self.scan.crop(self.box.lo, self.box.hi)
+        i, j, k = (
+            linear_weights(positions, n)
+            for (positions, _), n in zip(_places(boxed, self.coarse), self.coarse.shape, strict=True)
+        )
+        return i, j, k
+
+
+def plan(scan: Grid, card: ModelCard, box: Box) -> Route:
+    """Lay the way from a part of a scan to the grid that a card asks for."""
+    turn = turn_between(scan.orientation, card.input.orientation)
+    spacing = np.empty(3)
+    spacing[list(turn.axes)] = card.input.spacing_mm
+    return Route(scan, box, scan.crop(box.lo, box.hi).resampled(spacing), turn)
+
+
+def _places(grid: Grid, other: Grid) -> list[tuple[np.ndarray, float]]:
+    """Return, axis by axis, where a grid's voxels lie in the voxels of another with parallel axes, and the step."""
+    matrix = np.linalg.inv(other.affine) @ grid.affine
+    lines = zip(matrix[:3, 3], np.diagonal(matrix), grid.shape, strict=False)
+    return [(start + step * np.arange(n), step) for start, step, n in lines]

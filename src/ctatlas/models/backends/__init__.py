@@ -1,0 +1,1 @@
+"""Engines that run a network, one a module; all keep the protocol `ctatlas.models.model.Backend`."""

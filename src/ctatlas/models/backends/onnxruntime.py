@@ -1,0 +1,83 @@
+"""onnxruntime on the CPU: one thread a window, several windows at once, so that threads never change a result."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+
+from ctatlas.errors import ModelError
+
+# A window of 64 voxels a side through the bundled network takes some 100 MB, so the number at once is bounded.
+_AT_MOST_WORKERS = 8
+# Loaded from bytes, a network has no folder; naming one that is not there refuses every reference to another file.
+_NOWHERE = "/no-external-data"
+_NO_WARNINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open network; see `ctatlas.models.model.Backend`."""
+
+    network: onnxruntime.InferenceSession
+    workers: int
+
+    def logits(self, windows: np.ndarray) -> np.ndarray:
+        """Turn windows (n, channels, x, y, z) float32 into logits (n, classes, x, y, z) float32.
+
+        Raises
+        ------
+        ModelError
+            When the network cannot take windows of this shape.
+        """
+        name = self.network.get_inputs()[0].name
+        try:
+            (logits,) = self.network.run(None, {name: windows})
+        except Exception as error:  # noqa: BLE001  onnxruntime's own classes share no base but Exception
+            raise ModelError(f"the network failed on windows {windows.shape}: {_line(error)}") from None
+        return np.asarray(logits, np.float32)
+
+
+def open_session(weights: bytes, threads: int | None) -> Session:
+    """Open the bytes of an ONNX file; weights outside these bytes are refused.
+
+    Parameters
+    ----------
+    weights : bytes
+        A whole ONNX file with one input (n, channels, x, y, z) float32 and one output (n, classes, x, y, z).
+    threads : int or None
+        How many windows to run at once; None: as many as the machine has cores.
+
+    Raises
+    ------
+    ModelError
+        When the bytes are no such network.
+    """
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _NO_WARNINGS
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
+    try:
+        network = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  onnxruntime's own classes share no base but Exception
+        raise ModelError(f"not an ONNX network that onnxruntime can open: {_line(error)}") from None
+    _check(network)
+    return Session(network, min(threads or os.cpu_count() or 1, _AT_MOST_WORKERS))
+
+
+def _check(network: onnxruntime.InferenceSession) -> None:
+    ends = {"input": network.get_inputs(), "output": network.get_outputs()}
+    for what, values in ends.items():
+        shapes = ", ".join(f"{value.name} {value.type} {value.shape}" for value in values)
+        if len(values) != 1 or values[0].type != "tensor(float)" or len(values[0].shape) != 5:
+            raise ModelError(f"expected one {what} of five float32 axes (n, channels, x, y, z); found {shapes}")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

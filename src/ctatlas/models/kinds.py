@@ -1,0 +1,37 @@
+"""Loaders and backends by name, resolved on first use so that nothing heavy is imported before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import cast
+
+from ctatlas.errors import ModelError
+from ctatlas.models.cards import ModelCard
+from ctatlas.models.model import Backend, Model
+
+LOADERS = {"onnx": "ctatlas.models.loaders.onnx:load"}
+BACKENDS = {"onnxruntime": "ctatlas.models.backends.onnxruntime:open_session"}
+
+Loader = Callable[[ModelCard, Path], Model]
+BackendOpener = Callable[[bytes, int | None], Backend]
+
+
+def loader(kind: str) -> Loader:
+    """Return the function that makes a model of a card and its folder, for one kind of weights."""
+    return cast("Loader", _resolved("loader", kind, LOADERS))
+
+
+def backend(kind: str) -> BackendOpener:
+    """Return the function that opens the bytes of an ONNX file, with that many threads, in one engine."""
+    return cast("BackendOpener", _resolved("backend", kind, BACKENDS))
+
+
+def _resolved(what: str, kind: str, ours: Mapping[str, str]) -> object:
+    known = {point.name: point.value for point in entry_points(group=f"ctatlas.{what}s")} | dict(ours)
+    if kind not in known:
+        raise ModelError(f"no {what} {kind!r}; known: {', '.join(sorted(known))}")
+    module, _, function = known[kind].partition(":")
+    return getattr(import_module(module), function)

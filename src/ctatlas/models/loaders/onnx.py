@@ -1,0 +1,37 @@
+"""ONNX files: checked against the card, then handed to a backend."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ctatlas.errors import ModelError
+from ctatlas.models.cards import ModelCard
+from ctatlas.models.kinds import backend
+from ctatlas.models.model import Model
+from ctatlas.settings import settings
+
+
+def load(card: ModelCard, folder: Path) -> Model:
+    """Read a card's weights and open them.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, is not the one the card names by its hash, or is no network of the card's shape.
+    """
+    path = folder / card.weights.file
+    try:
+        weights = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: weights can't be read: {error.strerror}; get the model again") from None
+    if (found := hashlib.sha256(weights).hexdigest()) != card.weights.sha256:
+        raise ModelError(
+            f"{path}: sha256 is {found[:12]}…, its card says {card.weights.sha256[:12]}…: "
+            "the file is damaged or of another version; get the model again"
+        )
+    try:
+        engine = backend("onnxruntime")(weights, settings().threads)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return Model(card, engine)
