@@ -1,0 +1,83 @@
+"""The body inside its skin, on a coarse copy of a scan: table, clothes and the air around taken away."""
+
+from __future__ import annotations
+
+import cc3d
+import numpy as np
+from scipy import ndimage
+
+SOLID_HU = -400.0      # half-way between air and fat or muscle. Source: reference prototype on real scans, body rule
+BARE_AIR_HU = -940.0   # blocks of lung, foam or cloth lie above it, of air below. Source: table of tissue HU
+SHEET_MM = 14.0        # thinner is cloth, a tube or the table's shell. Source: four tables looked at; 8 mm kept one
+LIMB_ML = 50.0         # arms beside the body count as body from this size; smaller pieces are tubes and leads
+LIMB_BONE_HU = 200.0
+
+
+def ball(radius_mm: float, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return the voxels within a distance of the middle one; an ellipsoid of at least one voxel."""
+    reach = [int(radius_mm / mm + 0.5) for mm in spacing_mm]
+    offsets = np.meshgrid(*(np.arange(-n, n + 1) * mm for n, mm in zip(reach, spacing_mm, strict=True)), indexing="ij")
+    wide = [max(radius_mm, mm * 1.01 if n else 0.0) for n, mm in zip(reach, spacing_mm, strict=True)]
+    near = np.zeros(offsets[0].shape)
+    for offset, radius in zip(offsets, wide, strict=True):
+        near += (offset / radius) ** 2
+    return near <= 1.0
+
+
+def body_inside_skin(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Find the body with all its cavities.
+
+    Parameters
+    ----------
+    hu : (x, y, z) float32
+        A coarse copy, z along the body.
+    spacing_mm : (3,) float
+
+    Returns
+    -------
+    (x, y, z) bool
+        The largest solid thing and what is enclosed by it in a slice; arms that lie apart; lung that the edge of the
+        field of view cuts open. Empty when nothing is solid. Whether it is a person is not asked here.
+    """
+    quarter = ball(SHEET_MM / 4, spacing_mm)   # twice a small ball: as wide as once a large one, and much quicker
+    solid = hu > SOLID_HU
+    core = ndimage.binary_erosion(solid, quarter, iterations=2, border_value=1)
+    thick = ndimage.binary_dilation(core, quarter, iterations=2) & solid
+    body = _filled_per_slice(_trunk_and_limbs(thick, hu, voxel_ml=float(np.prod(spacing_mm)) / 1000))
+    return _filled_per_slice(body | _lung_cut_open(body, hu, spacing_mm))
+
+
+def _trunk_and_limbs(thick: np.ndarray, hu: np.ndarray, voxel_ml: float) -> np.ndarray:
+    """Keep the largest component, and others that hold bone as a limb does."""
+    labels, n = cc3d.connected_components(thick, connectivity=6, return_N=True)
+    if n == 0:
+        return thick
+    sizes = np.bincount(labels.ravel(), minlength=n + 1)
+    sizes[0] = 0
+    bone = np.bincount(labels[hu > LIMB_BONE_HU], minlength=n + 1)
+    keep = (sizes * voxel_ml >= LIMB_ML) & (bone >= 0.02 * sizes) & (bone <= 0.6 * sizes)
+    keep[int(sizes.argmax())] = True
+    keep[0] = False
+    return keep[labels]
+
+
+def _filled_per_slice(body: np.ndarray) -> np.ndarray:
+    """Fill what a slice across the body encloses; lungs stay closed where the windpipe is open to the air."""
+    filled = np.empty_like(body)
+    for z in range(body.shape[2]):
+        filled[:, :, z] = ndimage.binary_fill_holes(body[:, :, z])
+    return filled
+
+
+def _lung_cut_open(body: np.ndarray, hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Find lung that no slice encloses because the field of view ends in it: thick, not bare air, walled by body."""
+    smooth = ndimage.uniform_filter(hu, 3, mode="nearest")
+    spongy = ~body & (smooth > BARE_AIR_HU)
+    core = ndimage.binary_erosion(spongy, ball(9.0, spacing_mm), border_value=1)
+    labels, n = cc3d.connected_components(spongy, connectivity=6, return_N=True)
+    keep = np.zeros(n + 1, dtype=bool)
+    for label in np.unique(labels[core]):
+        here = labels == label
+        rim = ndimage.binary_dilation(here) & ~here
+        keep[label] = label != 0 and np.count_nonzero(rim & body) >= 0.8 * np.count_nonzero(rim)
+    return keep[labels]
