@@ -1,0 +1,144 @@
+"""What a person gets for one scan: a folder of masks, and beside them what was asked for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctatlas.measure.statistics import Statistics, statistics
+from ctatlas.volume import Segmentation, whole_file, write, write_array_uint8, write_labels
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ctatlas.results.naming import Naming
+    from ctatlas.volume import Volume
+
+NOTICE = "Not for clinical use."
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What to write beside the masks."""
+
+    combined: bool = False
+    statistics: bool = False
+    preview: bool = False
+    probabilities: bool = False
+    entropy: bool = False
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Return the names of the files and folders that a result consists of."""
+        of_each = {
+            "combined": ("combined_labels.nii.gz", "labels.json"),
+            "statistics": ("statistics.json", "statistics.csv"),
+            "preview": ("preview.png",),
+            "probabilities": ("probabilities",),
+            "entropy": ("entropy.nii.gz",),
+        }
+        return ("segmentations", *(name for extra, names in of_each.items() if getattr(self, extra) for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the main job gives for one scan.
+
+    Attributes
+    ----------
+    segmentation : Segmentation
+        On the scan's grid, under canonical names.
+    probabilities : mapping of str to (i, j, k) uint8
+    entropy : (i, j, k) uint8 or None
+    remarks : tuple of str
+        What a person should know: why nothing was found, what a rule took away.
+    """
+
+    segmentation: Segmentation
+    probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
+    entropy: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, extras: Extras) -> dict[str, object]:
+    """Write one scan's results into an existing folder.
+
+    Returns
+    -------
+    dict
+        A summary in words of JSON: `structures` (name -> statistics) and `remarks`.
+
+    Raises
+    ------
+    OutputError
+        When the folder can't be written to.
+    """
+    names = naming.file_names
+    table = statistics(found.segmentation, scan)
+    rows = {names[row.structure]: _facts(row) for row in table}
+    write(found.segmentation.rename(names), folder / "segmentations")
+    if extras.combined:
+        _write_combined(folder, found.segmentation, naming, table)
+    if extras.statistics:
+        _write_json(folder / "statistics.json", {"notice": NOTICE, "structures": rows, "remarks": list(found.remarks)})
+        _write_csv(folder / "statistics.csv", rows)
+    if extras.preview:
+        from ctatlas.results.preview import preview
+
+        _write_bytes(folder / "preview.png", preview(scan, found.segmentation, title=scan.facts.source))
+    if extras.probabilities:
+        (folder / "probabilities").mkdir()
+        for name, values in found.probabilities.items():
+            write_array_uint8(values, scan.grid, folder / "probabilities" / f"{name}.nii.gz")
+    if found.entropy is not None:
+        write_array_uint8(found.entropy, scan.grid, folder / "entropy.nii.gz")
+    return {"structures": rows, "remarks": list(found.remarks)}
+
+
+def _facts(row: Statistics) -> dict[str, object]:
+    return {
+        "status": row.status,
+        "volume_ml": round(row.volume_ml, 3),
+        "mean_hu": None if row.mean_hu is None else round(row.mean_hu, 2),
+        "touches_border": row.touches_border,
+        "cut_at": list(row.cut_at),
+        "n_voxels": row.n_voxels,
+    }
+
+
+def _write_combined(folder: Path, segmentation: Segmentation, naming: Naming, table: Sequence[Statistics]) -> None:
+    """Write one label map; where structures overlap the smaller one shows, so that a whole does not hide its parts."""
+    large_to_small = sorted(table, key=lambda row: -row.n_voxels)
+    ids = {row.structure: naming.ids[row.structure] for row in large_to_small}
+    write_labels(segmentation.combined(ids), segmentation.grid, folder / "combined_labels.nii.gz")
+    labels = {str(number): naming.file_names[name] for name, number in sorted(naming.ids.items(), key=lambda i: i[1])}
+    _write_json(folder / "labels.json", {"label_set": naming.label_set, "labels": labels})
+
+
+def _write_csv(path: Path, rows: Mapping[str, Mapping[str, object]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    columns = ["status", "volume_ml", "mean_hu", "touches_border", "cut_at", "n_voxels"]
+    table.writerow(["structure", *columns])
+    table.writerows([name, *(_cell(row[column]) for column in columns)] for name, row in rows.items())
+    _write_bytes(path, text.getvalue().encode())
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(value) if isinstance(value, list) else value
+
+
+def _write_json(path: Path, content: object) -> None:
+    _write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with whole_file(path) as file:
+        file.write(content)
