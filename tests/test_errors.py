@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from ctatlas import errors
+
+
+@pytest.mark.parametrize(
+    ("kind", "built_in"),
+    [
+        (errors.ScanError, ValueError),
+        (errors.ModelError, ValueError),
+        (errors.AtlasError, ValueError),
+        (errors.InstallError, RuntimeError),
+        (errors.OutputError, OSError),
+    ],
+)
+def test_each_error_is_ours_and_the_built_in_it_specialises(kind, built_in):
+    with pytest.raises(built_in) as caught:
+        raise kind("scan.nii.gz: 2 axes; expected 3. Give a volume.")
+    assert isinstance(caught.value, errors.CtatlasError)
+    assert str(caught.value) == "scan.nii.gz: 2 axes; expected 3. Give a volume."
+    assert caught.value.exit_code == 2
+
+
+def test_the_docstring_draws_every_error():
+    kinds = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert {name for name in kinds if name in errors.__doc__} == kinds
