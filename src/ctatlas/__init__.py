@@ -1,10 +1,13 @@
 """CT scans in, anatomy out.
 
->>> import ctatlas                                   # doctest: +SKIP
->>> found = ctatlas.segment("scan.nii.gz")           # doctest: +SKIP
->>> found.mask("liver").sum()                        # doctest: +SKIP
+The main job in Python::
 
-The names below arrive on first use, so that importing the package costs nothing. Not for clinical use.
+    import ctatlas
+
+    found = ctatlas.segment("scan.nii.gz")
+    liver = found.mask("liver")  # (i, j, k) bool on the scan's grid
+
+The public names arrive on first use, so that importing the package costs nothing. Not for clinical use.
 """
 
 from __future__ import annotations
