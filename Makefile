@@ -1,0 +1,80 @@
+# Two commands for everybody:   make demo   make test
+# They set up what they need in environments of their own, and need no network the second time.
+
+# 3.11 or newer
+PYTHON ?= python3
+# Only tests and training need it. Installed before all else, so that nothing pulls in a bigger build.
+TORCH  ?= torch==2.13.0
+JOBS   ?= 2
+# Labelled scans for training and for some tests and benchmarks; not in the repository
+DATA   ?= ../shared/data
+
+DEV    := .venv/bin
+LIGHT  := .venv-light/bin
+WHEEL  := build/wheel-env/bin
+
+.PHONY: demo test check lint format soak bench train-base light-size clean help
+
+help:
+	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
+
+demo: .venv-light/.ready ## segment the sample scan with the light install → demo-output/
+	$(LIGHT)/ctatlas demo demo-output
+
+test: .venv/.ready ## the whole suite, but for what needs a GPU
+	$(DEV)/pytest -n $(JOBS) -m "not gpu"
+
+check: lint ## what to run before a commit: lint and the quick tests
+	$(DEV)/pytest -n $(JOBS)
+
+lint: .venv/.ready ## ruff, mypy --strict, import-linter
+	$(DEV)/ruff format --check .
+	$(DEV)/ruff check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+
+format: .venv/.ready ## let ruff mend what it can
+	$(DEV)/ruff check --fix .
+	$(DEV)/ruff format .
+
+soak: .venv/.ready ## the same tests with forty times as many drawn cases, new ones each time
+	HYPOTHESIS_PROFILE=soak $(DEV)/pytest -n $(JOBS) -m "not gpu"
+
+bench: .venv/.ready ## every script in benchmarks/ → build/*.json
+	mkdir -p build
+	set -e; for script in benchmarks/*.py; do $(DEV)/python "$$script" "build/$$(basename "$$script" .py).json"; done
+
+train-base: .venv/.ready ## train the bundled model, from where it stopped
+	$(DEV)/python -m ctatlas.training.base runs/base $(DATA) $(ARGS)
+
+light-size: build/wheel-env/.ready ## what the light install takes, from a wheel, and that it segments without torch
+	$(WHEEL)/python scripts/install_size.py --at-most-mb 800 --without torch
+	cd build && wheel-env/bin/ctatlas demo wheel-demo
+
+clean: ## forget environments and results
+	rm -rf .venv .venv-light build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/.ready: pyproject.toml
+	$(call environment,.venv)
+	$(DEV)/python -m pip install --quiet $(TORCH)
+	$(DEV)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+.venv-light/.ready: pyproject.toml
+	$(call environment,.venv-light)
+	$(LIGHT)/python -m pip install --quiet --editable .
+	touch $@
+
+build/wheel-env/.ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
+	$(call environment,build/wheel-env)
+	$(WHEEL)/python -m pip install --quiet --force-reinstall --no-deps .
+	$(WHEEL)/python -m pip install --quiet .
+	touch $@
+
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "ctatlas needs Python 3.11 or newer; say which: make PYTHON=python3.12")'
+	@echo "setting up $(1) (once)"
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+endef
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
