@@ -1,6 +1,6 @@
 """Scans and segmentations on grids, read from and written to files.
 
-The way of the data: `reading` looks at a file's content and picks a reader of
+The way of the data: `sources` lists the scans of a place, `reading` looks at a file's content and picks a reader of
 `formats` → `Volume` (HU on a `Grid`, with `ScanFacts`) → … → `Segmentation` → `writing`, which goes through `atomic`.
 `orientation` names and turns axes, `hounsfield` keeps and judges values, `limits` says what no file may claim.
 """
@@ -13,6 +13,7 @@ from ctatlas.volume.orientation import Turn, turn_between
 from ctatlas.volume.reading import read
 from ctatlas.volume.scan import ScanFacts, SliceFacts, Volume
 from ctatlas.volume.segmentation import Segmentation, box_of
+from ctatlas.volume.sources import ScanSource, safe_name, scans_in
 from ctatlas.volume.writing import write, write_array_uint8, write_labels, write_mask, write_volume
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Grid",
     "LabelMap",
     "ScanFacts",
+    "ScanSource",
     "Segmentation",
     "SliceFacts",
     "Turn",
@@ -28,6 +30,8 @@ __all__ = [
     "not_hounsfield",
     "read",
     "read_labels",
+    "safe_name",
+    "scans_in",
     "turn_between",
     "whole_file",
     "write",

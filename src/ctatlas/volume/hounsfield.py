@@ -35,13 +35,20 @@ class HounsfieldValues:
         self._n_filled = self._flat.size
         return self._flat
 
-    def put(self, stored: np.ndarray, slope: float = 1.0, intercept: float = 0.0) -> None:
-        """Append slope * stored + intercept for a flat piece of stored numbers; NaN and infinities become padding."""
+    def put(
+        self, stored: np.ndarray, slope: float = 1.0, intercept: float = 0.0, *, padding: np.ndarray | None = None,
+    ) -> None:
+        """Append slope * stored + intercept for a flat piece of stored numbers.
+
+        NaN, infinities and where `padding` (flat bool) is set become `PADDING_HU`; only the first two are counted.
+        """
         place = slice(self._n_filled, self._n_filled + stored.size)
         self._n_filled = place.stop
         values = _rescaled(stored, slope, intercept)
         if values.dtype.kind == "f":
             values = self._finite(values)
+        if padding is not None and padding.any():
+            values = np.where(padding, np.int64(PADDING_HU), values)
         if self._flat.dtype == np.int16 and not _fits_int16(values):
             wide = _empty(self._flat.size, np.float32, self._where)
             wide[:place.start] = self._flat[:place.start]
