@@ -31,7 +31,7 @@ class TrainConfig:
     seed: int = 1
     steps: int = 20_000  # of all workers together
     decay_from: float = 0.55  # share of the steps after which the learning rate falls linearly
-    large_from: float = 0.75  # share of the steps after which patches are large
+    large_from: float = 0.85  # share of the steps after which patches are large
     small_patch: int = 48  # voxels of 4 mm
     large_patch: int = 64
     learning_rate: float = 2e-3
@@ -66,8 +66,8 @@ def new_network(config: TrainConfig) -> UNet:
     return UNet(len(CHANNELS), len(trained_classes()), config.widths)
 
 
-def train(pool: Path, run: Path, config: TrainConfig, *, workers: int) -> None:
-    """Train, or go on where `run` stopped, until `config.steps`.
+def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: int | None = None) -> None:
+    """Train, or go on where `run` stopped, until `config.steps` or, before that, step `until`.
 
     Parameters
     ----------
@@ -91,7 +91,8 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int) -> None:
     averaged.share_memory()
     context = multiprocessing.get_context("spawn")
     step = context.Value("q", start)
-    arguments = (pool, run, config, network, averaged, step)
+    last = config.steps if until is None else min(until, config.steps)
+    arguments = (pool, run, config, network, averaged, step, last)
     processes = [context.Process(target=_work, args=(n, *arguments)) for n in range(workers)]
     for process in processes:
         process.start()
@@ -101,7 +102,9 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int) -> None:
         raise RuntimeError(f"a training worker ended with {[process.exitcode for process in processes]}")
 
 
-def _work(worker: int, pool: Path, run: Path, config: TrainConfig, network: UNet, averaged: UNet, counter: Any) -> None:
+def _work(
+    worker: int, pool: Path, run: Path, config: TrainConfig, network: UNet, averaged: UNet, counter: Any, last: int
+) -> None:
     torch.set_num_threads(1)
     os.nice(2 * worker)
     groups = by_kind(load_pool(pool))
@@ -113,7 +116,7 @@ def _work(worker: int, pool: Path, run: Path, config: TrainConfig, network: UNet
     while True:
         with counter.get_lock():
             step = int(counter.value)
-            if step >= config.steps:
+            if step >= last:
                 break
             counter.value = step + 1
         loss = _step(worker, step, config, network, optimiser, groups)
@@ -124,7 +127,7 @@ def _work(worker: int, pool: Path, run: Path, config: TrainConfig, network: UNet
         if time.monotonic() - saved > config.save_every_s:
             _save(worker, run, step + 1, network, averaged, optimiser, window)
             saved, window = time.monotonic(), []
-    _save(worker, run, config.steps, network, averaged, optimiser, window)
+    _save(worker, run, last, network, averaged, optimiser, window)
 
 
 def _step(worker: int, step: int, config: TrainConfig, network: UNet, optimiser: torch.optim.Optimizer, groups: Any) -> float:

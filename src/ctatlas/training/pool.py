@@ -70,7 +70,7 @@ def build_pool(folder: Path, data: Path, *, seed: int, n_phantoms: int, n_comple
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(_real_members, (folder, data))]
-    jobs += [(_phantom_member, (folder, seed, n)) for n in range(n_phantoms)]
+    jobs += [(write_phantom_member, (folder, seed, n)) for n in range(n_phantoms)]
     for name, count in n_completed.items():
         jobs += [(_completed_member, (folder, data, seed, name, n)) for n in range(count)]
     with ProcessPoolExecutor(workers) as executor:
@@ -103,7 +103,7 @@ def _to_ras(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array[::-1, ::-1])
 
 
-def _phantom_member(folder: Path, seed: int, n: int) -> None:
+def write_phantom_member(folder: Path, seed: int, n: int) -> None:
     if (folder / f"phantom-{n:04d}.json").exists():
         return
     rng = np.random.default_rng([seed, 1, n])
@@ -133,7 +133,7 @@ def _names(data: Path) -> dict[int, str]:
     return {int(key): name for key, name in table.items()}
 
 
-def _label_map(data: Path, name: str) -> LabelMap:
+def label_map_of(data: Path, name: str) -> LabelMap:
     folder = "phantoms" if name.startswith("hra") else "labelmaps"
     labels, spacing = _load(data / folder / f"{name}_labels.nii.gz")
     labels = _to_ras(_nearest(labels, spacing))  # stored RAS → (left, back, head)
@@ -151,7 +151,7 @@ def _completed_member(folder: Path, data: Path, seed: int, name: str, n: int) ->
         return
     rng = np.random.default_rng([seed, 2, len(name), n])
     sex = "female" if "female" in name else "male" if name in ("hra-male", "cort-prostate") else None
-    labels = complete(_label_map(data, name), draw_phantom(rng, sex=sex), rng)
+    labels = complete(label_map_of(data, name), draw_phantom(rng, sex=sex), rng)
     _write(folder, "completed", f"{name}-{n:03d}", _to_ras(labels))
 
 

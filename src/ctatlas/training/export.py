@@ -1,0 +1,98 @@
+"""A trained checkpoint → one ONNX file with half-precision weights that runs anywhere without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from ctatlas.errors import ModelError
+from ctatlas.hashing import sha256_file
+from ctatlas.models.networks.unet import UNet
+from ctatlas.training.classes import trained_classes
+from ctatlas.training.loop import TrainConfig
+from ctatlas.training.samples import CHANNELS
+
+OPSET = 17
+LARGEST_ERROR = 0.1  # logits, against torch in float32; rounding the weights to float16 causes about 0.02
+
+
+def load_averaged(checkpoint: Path, widths: tuple[int, ...] = TrainConfig().widths) -> UNet:
+    """Return the network with the averaged weights of a checkpoint."""
+    network = UNet(len(CHANNELS), len(trained_classes()), widths)
+    network.load_state_dict(torch.load(checkpoint, weights_only=True)["averaged"])
+    return network.eval()
+
+
+def export(network: UNet, target: Path) -> str:
+    """Write a network as ONNX; refuse the file when its logits differ from torch's; return its sha256.
+
+    Inputs `windows` (n, 2, x, y, z) float32 with x, y, z multiples of 16; output `logits` (n, c, x, y, z) float32.
+    """
+    import onnx
+
+    example = torch.zeros(1, len(CHANNELS), 32, 32, 32)
+    axes = {0: "n", 2: "x", 3: "y", 4: "z"}
+    torch.onnx.export(
+        network,
+        (example,),
+        target,
+        input_names=["windows"],
+        output_names=["logits"],
+        dynamic_axes={"windows": axes, "logits": axes},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    model = onnx.load(target)
+    halve_weights(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, target)
+    error = largest_difference(network, target)
+    if error > LARGEST_ERROR:
+        target.unlink()
+        raise ModelError(f"{target.name}: logits differ from torch's by {error:.3g}, at most {LARGEST_ERROR} is allowed; not kept")
+    return sha256_file(target)
+
+
+def halve_weights(model: Any) -> None:
+    """Store every large float32 weight as float16 with a cast in front of its user; the arithmetic stays float32."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        if weights.dtype != np.float32 or weights.size < 64:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT, name=f"widen_{name}"))
+    for position, cast in enumerate(casts):
+        model.graph.node.insert(position, cast)
+
+
+def largest_difference(network: UNet, path: Path) -> float:
+    """Return the largest difference of logits between torch and onnxruntime on a random window."""
+    import onnxruntime
+
+    rng = np.random.default_rng(0)
+    windows = rng.normal(size=(1, len(CHANNELS), 32, 48, 64)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"windows": windows})
+    with torch.no_grad():
+        expected = network(torch.from_numpy(windows)).numpy()
+    return float(np.abs(found - expected).max())
+
+
+def main(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt of a run.")],
+    target: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+) -> None:
+    """Export a checkpoint's averaged weights."""
+    typer.echo(export(load_averaged(checkpoint), target))
+
+
+if __name__ == "__main__":
+    typer.run(main)
