@@ -44,7 +44,7 @@ def tiny_model(
     smooth : bool
         Let the network average over 3x3x3 voxels first, so that what it sees of the surroundings matters.
     **card
-        Lines of the card that should differ: spacing_mm, orientation, window, overlap, batch, decide, name, extra (TOML
+        Lines of the card that should differ: spacing_mm, orientation, window, overlap, batch, decide, name, role, extra (TOML
         text put at the end).
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,10 +89,11 @@ def card_text(classes: Sequence[str], sha256: str, **card: object) -> str:
         "overlap": 0.5,
         "batch": 1,
         "decide": "argmax",
+        "role": "structure",
         "extra": "",
     } | card
     listed = "\n".join(
-        f'[[classes]]\nchannel = {channel}\nname = "{name}"' for channel, name in enumerate(classes, start=1)
+        f'[[classes]]\nchannel = {channel}\nname = "{name}"\nrole = "{said["role"]}"' for channel, name in enumerate(classes, start=1)
     )
     return f"""
 name = "{said["name"]}"

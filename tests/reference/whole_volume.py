@@ -37,8 +37,23 @@ def sampled(hu: np.ndarray, scan: Grid, onto: Grid) -> np.ndarray:
     return small.transpose(old)
 
 
-def probabilities(inputs: np.ndarray, model: Model) -> np.ndarray:
-    """Average the softmax over all windows, voxel sums in float64; inputs at least as large as a window."""
+def channels(hu: np.ndarray, card: ModelCard) -> np.ndarray:
+    """Clip, subtract, divide: HU (x, y, z) to (c, x, y, z) float32."""
+    wanted = card.input.channels
+    return np.stack([(np.clip(hu, *each.clip) - each.subtract) / each.divide for each in wanted]).astype(np.float32)
+
+
+def probabilities(hu: np.ndarray, body: np.ndarray, model: Model) -> np.ndarray:
+    """Pad to a window, average the softmax over windows with body in them, sums in float64; elsewhere is background."""
+    card = model.card
+    missing = [max(0, length - size) for length, size in zip(card.window.shape, hu.shape, strict=True)]
+    pads = [(more // 2, more - more // 2) for more in missing]
+    inputs = channels(np.pad(hu, pads, constant_values=card.input.padding_hu), card)
+    average = _averaged(inputs, np.pad(body, pads), model)
+    return average[(slice(None), *(slice(lo, lo + size) for (lo, _), size in zip(pads, hu.shape, strict=True)))]
+
+
+def _averaged(inputs: np.ndarray, body: np.ndarray, model: Model) -> np.ndarray:
     card = model.card
     window = card.window.shape
     middle = [(length - 1) / 2 for length in window]
@@ -54,10 +69,13 @@ def probabilities(inputs: np.ndarray, model: Model) -> np.ndarray:
         steps.append([0] if n == 1 else [int(np.rint((size - length) / (n - 1) * step)) for step in range(n)])
     for corner in product(*steps):
         here = tuple(slice(at, at + length) for at, length in zip(corner, window, strict=True))
+        if not body[here].any():
+            continue
         logits = model.logits(np.ascontiguousarray(inputs[(None, slice(None), *here)]))[0].astype(np.float64)
         raised = np.exp(logits - logits.max(axis=0))
         total[(slice(None), *here)] += raised / raised.sum(axis=0) * weights
         weight[here] += weights
+    total[0, weight == 0] = weight[weight == 0] = 1
     return total / weight
 
 

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import entr
 
 from ctatlas.inference.restore import Slab
 from ctatlas.models import ModelCard
@@ -135,7 +134,7 @@ def _doubt_among_all(slab: Slab) -> np.ndarray:
     counted = [channel for channel in range(len(slab.planes)) if slab.highest(channel) > _NEGLIGIBLE]
     doubt = np.zeros_like(slab.probability(counted[0]))
     for channel in counted:
-        doubt += entr(slab.probability(channel))
+        doubt += _surprise(slab.probability(channel))
     return doubt / np.float32(np.log(max(2, len(slab.planes))))
 
 
@@ -143,8 +142,13 @@ def _doubt_of_one(slab: Slab) -> np.ndarray:
     doubt = np.zeros_like(slab.probability(0))
     for channel in range(len(slab.planes)):
         probability = slab.probability(channel)
-        np.maximum(doubt, entr(probability) + entr(1 - probability), out=doubt)
+        np.maximum(doubt, _surprise(probability) + _surprise(1 - probability), out=doubt)
     return doubt / np.float32(np.log(2))
+
+
+def _surprise(probability: np.ndarray) -> np.ndarray:
+    """Return -p log p, 0 at p = 0; numpy's float32 logarithm is several times as fast as `scipy.special.entr`."""
+    return np.asarray(-probability * np.log(np.maximum(probability, np.finfo(np.float32).tiny)))
 
 
 def _in_255(share: np.ndarray) -> np.ndarray:

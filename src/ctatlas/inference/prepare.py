@@ -16,6 +16,8 @@ from ctatlas.volume.scan import Volume
 
 # Air around the body that the network still sees, as in training, where windows reach beyond the skin.
 BODY_MARGIN_MM = 12.0
+# The share of a voxel from which on there is body in it: more than rounding makes.
+_SOME = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Prepared:
     inputs : (c, x, y, z) float32
         The card's channels on the network's grid.
     body : (x, y, z) bool
-        Where the body is on that grid.
+        Which voxels of that grid have any body in them.
     route : Route
         The way back to the scan.
     """
@@ -67,8 +69,7 @@ def prepare(volume: Volume, card: ModelCard, body: np.ndarray) -> Prepared:
     route = plan(volume.grid, card, box)
     weights = route.shrinking()
     hu = route.to_network(shrink(volume.array, weights, card.input.padding_hu))
-    nearest = np.ix_(*(np.asarray(matrix.argmax(axis=1)).ravel() for matrix in weights))
-    return Prepared(normalised(hu, card.input), np.ascontiguousarray(route.to_network(body[nearest])), route)
+    return Prepared(normalised(hu, card.input), route.to_network(shrink(body, weights)) > _SOME, route)
 
 
 def normalised(hu: np.ndarray, wanted: Input) -> np.ndarray:

@@ -63,7 +63,7 @@ def restore(probabilities: np.ndarray, route: Route, *, slab_voxels: int = SLAB_
         In the order of the slices; together they fill the route's box. Voxels that lie between centres of the
         network's voxels get the trilinear mean of those, voxels beyond the outermost centres what these have.
     """
-    scan_order = np.stack([route.from_network(each) for each in probabilities])
+    scan_order = route.from_network(probabilities)
     w_i, w_j, w_k = route.stretching()
     (a, b, first), (d, e, last) = route.box
     thickness = max(1, slab_voxels // (w_i.shape[0] * w_j.shape[0]))

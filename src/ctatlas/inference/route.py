@@ -36,13 +36,14 @@ class Route:
     turn: Turn
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
-        """View an array (i, j, k) on the coarse grid in the network's order of axes."""
+        """View an array (i, j, k) on the coarse grid in the network's order of axes (x, y, z)."""
         return self.turn.array(array)
 
     def from_network(self, array: np.ndarray) -> np.ndarray:
-        """View an array (x, y, z) on the network's grid in the scan's order of axes."""
+        """View arrays (c, x, y, z) on the network's grid in the scan's order of axes (c, i, j, k)."""
         straight = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.turn.flips)
-        return array[straight].transpose(np.argsort(self.turn.axes))
+        i, j, k = np.argsort(self.turn.axes).tolist()
+        return array[(slice(None), *straight)].transpose(0, 1 + i, 1 + j, 1 + k)
 
     def shrinking(self) -> tuple[csr_array, csr_array, csr_array]:
         """Return, axis by axis, the matrix that takes a line of the whole scan to a line of the coarse grid."""

@@ -19,7 +19,7 @@ def starts(size: int, window: int, overlap: float) -> list[int]:
     -----
     Source: nnU-Net `compute_steps_for_sliding_window`: as few as keep the overlap, then spread evenly.
     """
-    n = int(np.ceil((size - window) / (window * (1 - overlap)))) + 1
+    n = int(np.ceil((size - window) / max(1, window * (1 - overlap)))) + 1
     return [int(np.rint((size - window) * step / max(1, n - 1))) for step in range(n)]
 
 

@@ -18,9 +18,18 @@ class Backend(Protocol):
     ----------
     workers : int
         How many calls of `logits` may run at once, from threads, without changing any result.
+    n_channels, n_classes : int or None
+        What the network itself declares; None where it leaves that open.
     """
 
-    workers: int
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def n_channels(self) -> int | None: ...
+
+    @property
+    def n_classes(self) -> int | None: ...
 
     def logits(self, windows: np.ndarray) -> np.ndarray:
         """Turn windows (n, channels, x, y, z) float32 into logits (n, classes, x, y, z) float32."""

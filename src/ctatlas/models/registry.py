@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ctatlas.errors import ModelError
@@ -46,8 +47,9 @@ def _folder(name_or_path: str | Path) -> Path:
     known = _folders()
     if name_or_path in known:
         return known[str(name_or_path)]
-    if (Path(name_or_path) / CARD_FILE).is_file():
-        return Path(name_or_path)
+    with suppress(OSError):  # a name that no file could bear
+        if (Path(name_or_path) / CARD_FILE).is_file():
+            return Path(name_or_path)
     raise ModelError(
         f"no model {str(name_or_path)!r}; known: {', '.join(known) or 'none'}; or give a folder with a {CARD_FILE}"
     )

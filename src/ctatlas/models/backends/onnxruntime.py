@@ -24,6 +24,16 @@ class Session:
     network: onnxruntime.InferenceSession
     workers: int
 
+    @property
+    def n_channels(self) -> int | None:
+        """Return how many channels the network takes, if it says so."""
+        return _second_axis(self.network.get_inputs()[0])
+
+    @property
+    def n_classes(self) -> int | None:
+        """Return how many classes the network gives, if it says so."""
+        return _second_axis(self.network.get_outputs()[0])
+
     def logits(self, windows: np.ndarray) -> np.ndarray:
         """Turn windows (n, channels, x, y, z) float32 into logits (n, classes, x, y, z) float32.
 
@@ -77,6 +87,11 @@ def _check(network: onnxruntime.InferenceSession) -> None:
         shapes = ", ".join(f"{value.name} {value.type} {value.shape}" for value in values)
         if len(values) != 1 or values[0].type != "tensor(float)" or len(values[0].shape) != 5:
             raise ModelError(f"expected one {what} of five float32 axes (n, channels, x, y, z); found {shapes}")
+
+
+def _second_axis(value: onnxruntime.NodeArg) -> int | None:
+    size = value.shape[1]
+    return size if isinstance(size, int) else None
 
 
 def _line(error: Exception) -> str:

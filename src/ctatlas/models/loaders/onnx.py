@@ -8,7 +8,7 @@ from pathlib import Path
 from ctatlas.errors import ModelError
 from ctatlas.models.cards import ModelCard
 from ctatlas.models.kinds import backend
-from ctatlas.models.model import Model
+from ctatlas.models.model import Backend, Model
 from ctatlas.settings import settings
 
 
@@ -34,4 +34,18 @@ def load(card: ModelCard, folder: Path) -> Model:
         engine = backend("onnxruntime")(weights, settings().threads)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    if faults := _misfits(card, engine):
+        raise ModelError(f"{path}: does not fit its card: {'; '.join(faults)}")
     return Model(card, engine)
+
+
+def _misfits(card: ModelCard, engine: Backend) -> list[str]:
+    pairs = (
+        ("channels", engine.n_channels, len(card.input.channels)),
+        ("classes", engine.n_classes, len(card.classes)),
+    )
+    return [
+        f"the network has {found} {what}, the card {expected}"
+        for what, found, expected in pairs
+        if found not in (None, expected)
+    ]
