@@ -44,8 +44,8 @@ def tiny_model(
     smooth : bool
         Let the network average over 3x3x3 voxels first, so that what it sees of the surroundings matters.
     **card
-        Lines of the card that should differ: spacing_mm, orientation, window, overlap, batch, decide, name, role, extra (TOML
-        text put at the end).
+        Lines of the card that should differ: spacing_mm, orientation, window, overlap, batch, decide, name, version,
+        role (of all classes but the background), extra (TOML text put at the end).
     """
     folder.mkdir(parents=True, exist_ok=True)
     means = np.array([BACKGROUND_HU, *class_hu(classes, hu).values()])
@@ -83,6 +83,7 @@ def card_text(classes: Sequence[str], sha256: str, **card: object) -> str:
     """Return a card for the network, with the lines that the test wants different."""
     said = {
         "name": "test/tiny",
+        "version": "1",
         "spacing_mm": [4.0, 4.0, 4.0],
         "orientation": "RAS",
         "window": [16, 16, 16],
@@ -93,11 +94,12 @@ def card_text(classes: Sequence[str], sha256: str, **card: object) -> str:
         "extra": "",
     } | card
     listed = "\n".join(
-        f'[[classes]]\nchannel = {channel}\nname = "{name}"\nrole = "{said["role"]}"' for channel, name in enumerate(classes, start=1)
+        f'[[classes]]\nchannel = {channel}\nname = "{name}"\nrole = "{said["role"]}"'
+        for channel, name in enumerate(classes, start=1)
     )
     return f"""
 name = "{said["name"]}"
-version = "1"
+version = "{said["version"]}"
 license = "CC0-1.0"
 description = "Gives each voxel the class whose HU is nearest."
 not_for = "anything but tests"

@@ -12,9 +12,7 @@ from scipy.spatial.transform import Rotation
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.scan import Volume
 
-ALL_ORDERS = [
-    "".join(letters) for axes in permutations(("RL", "AP", "SI")) for letters in product(*axes)
-]
+ALL_ORDERS = ["".join(letters) for axes in permutations(("RL", "AP", "SI")) for letters in product(*axes)]
 
 
 def blobs(shape: tuple[int, int, int], seed: int) -> np.ndarray:

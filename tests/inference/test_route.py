@@ -50,7 +50,7 @@ def test_a_ramp_in_world_space_stays_where_it_is(volume: Volume, card: ModelCard
     heights = (volume.grid.world(voxels) @ (0.3, 0.5, 0.8)).astype(np.float32)
     coarse = np.stack(np.meshgrid(*map(np.arange, route.coarse.shape), indexing="ij"), axis=-1)
     expected = route.coarse.world(coarse) @ (0.3, 0.5, 0.8)
-    # A triangle's samples are not centred exactly on its middle unless it is a whole number of voxels wide: half a voxel.
+    # The samples under a triangle are centred on it to half a voxel, exactly only where its width is a whole number.
     tolerance = 0.5 * sum(volume.grid.spacing_mm) + 0.01
     inner = tuple(slice(n // 4, n - n // 4) for n in route.coarse.shape)
     assert np.abs(shrink(heights, route.shrinking()) - expected)[inner].max(initial=0) < tolerance

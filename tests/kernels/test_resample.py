@@ -53,7 +53,9 @@ def test_along_works_on_the_first_axis_and_keeps_the_others() -> None:
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 def test_shrink_is_the_three_matrices_one_after_the_other(order: str, dtype: type) -> None:
     array = np.random.default_rng(2).integers(-1000, 2000, (11, 8, 13)).astype(dtype, order=order)
-    weights = tuple(linear_weights(np.arange(0.7, n, step), n, step) for n, step in zip(array.shape, (2, 1, 3.5)))
+    weights = tuple(
+        linear_weights(np.arange(0.7, n, step), n, step) for n, step in zip(array.shape, (2, 1, 3.5), strict=True)
+    )
     expected = np.einsum("ijk,xi,yj,zk->xyz", array, *(matrix.toarray() for matrix in weights))
     np.testing.assert_allclose(shrink(array, weights), expected, rtol=1e-4, atol=1e-2)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ctatlas.errors import ModelError
 from ctatlas.inference.calibrated import find_calibrated
@@ -16,6 +15,9 @@ from ctatlas.inference.restore import restore
 from ctatlas.models import Model
 from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.scan import Volume
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def infer(

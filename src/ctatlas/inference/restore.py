@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from scipy.sparse import csr_array
+from typing import TYPE_CHECKING
 
 from ctatlas.inference.route import Route
 from ctatlas.kernels.boxes import Box
 from ctatlas.kernels.resample import along
+
+if TYPE_CHECKING:
+    import numpy as np
+    from scipy.sparse import csr_array
 
 # Voxels of a slab: small enough that a class of it stays in a core's cache (2 MB float32), large enough for numpy.
 SLAB_VOXELS = 2**19

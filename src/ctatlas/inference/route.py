@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from ctatlas.kernels.boxes import Box
 from ctatlas.kernels.resample import linear_weights
 from ctatlas.models import ModelCard
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.orientation import Turn, turn_between
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from ctatlas.errors import ModelError
 from ctatlas.models.cards import ModelCard
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 class Backend(Protocol):
-    """Run one network.
-
-    Attributes
-    ----------
-    workers : int
-        How many calls of `logits` may run at once, from threads, without changing any result.
-    n_channels, n_classes : int or None
-        What the network itself declares; None where it leaves that open.
-    """
+    """Run one network."""
 
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int:
+        """Say how many calls of `logits` may run at once, from threads, without changing any result."""
 
     @property
-    def n_channels(self) -> int | None: ...
+    def n_channels(self) -> int | None:
+        """Say how many channels the network declares to take; None where it leaves that open."""
 
     @property
-    def n_classes(self) -> int | None: ...
+    def n_classes(self) -> int | None:
+        """Say how many classes the network declares to give; None where it leaves that open."""
 
     def logits(self, windows: np.ndarray) -> np.ndarray:
         """Turn windows (n, channels, x, y, z) float32 into logits (n, classes, x, y, z) float32."""

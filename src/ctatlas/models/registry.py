@@ -47,7 +47,7 @@ def _folder(name_or_path: str | Path) -> Path:
     known = _folders()
     if name_or_path in known:
         return known[str(name_or_path)]
-    with suppress(OSError):  # a name that no file could bear
+    with suppress(OSError, ValueError):  # a name that no file could bear
         if (Path(name_or_path) / CARD_FILE).is_file():
             return Path(name_or_path)
     raise ModelError(

@@ -14,7 +14,7 @@ from ctatlas.errors import ModelError
 _AT_MOST_WORKERS = 8
 # Loaded from bytes, a network has no folder; naming one that is not there refuses every reference to another file.
 _NOWHERE = "/no-external-data"
-_NO_WARNINGS = 3
+_FATAL_ONLY = 4  # what is less becomes an exception, which says it better
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def open_session(weights: bytes, threads: int | None) -> Session:
     """
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _NO_WARNINGS
+    options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
