@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support_models import tiny_model
 
 from ctatlas.errors import ModelError
 from ctatlas.models import ModelCard, read_card
 from ctatlas.results import name_outputs
 from ctatlas.volume import Grid, Segmentation
+from tests.support_models import tiny_model
 
 CLASSES = ("liver", "kidney_left", "kidney_right", "inferior_vena_cava", "aorta", "hip_left")
 STATUS = {"aorta": "experimental", "hip_left": "not_usable"}
@@ -33,7 +33,12 @@ def test_others_come_when_named_with_a_remark(card: ModelCard, name: str) -> Non
     naming = name_outputs(card, ["liver", name])
     assert list(naming.parts) == ["liver", name]
     assert len(naming.remarks) == 1
-    assert f"{name} is marked {STATUS[name].replace('_', ' ')}" in naming.remarks[0]
+    assert f"marked {STATUS[name].replace('_', ' ')} on the card of test/tiny: {name}" in naming.remarks[0]
+
+
+def test_all_is_all_but_what_is_not_usable(card: ModelCard) -> None:
+    assert list(name_outputs(card, ["all"]).parts) == [*CLASSES[:4], "aorta"]
+    assert "heart" not in name_outputs(card, ["all"], "abdomenatlas-1.0").parts
 
 
 def test_ids_without_a_label_set_do_not_depend_on_what_is_asked_for(card: ModelCard) -> None:

@@ -4,8 +4,19 @@
 becomes of one.
 """
 
+from ctatlas.execution.failures import FAILURES, write_failures
 from ctatlas.execution.local import Outcome, done_before, perform, perform_all
 from ctatlas.execution.result import result_folder, whole_record
 from ctatlas.execution.task import Task
 
-__all__ = ["Outcome", "Task", "done_before", "perform", "perform_all", "result_folder", "whole_record"]
+__all__ = [
+    "FAILURES",
+    "Outcome",
+    "Task",
+    "done_before",
+    "perform",
+    "perform_all",
+    "result_folder",
+    "whole_record",
+    "write_failures",
+]

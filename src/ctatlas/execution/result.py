@@ -51,7 +51,8 @@ def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[st
     record : mapping
         What `run.json` says besides the list of files; read when the block has ended.
     makes : sequence of str
-        Names that the result will take; refused now when something else bears one, rather than after the work.
+        Files that the result will hold, relative to the folder; refused now when something else stands in their place,
+        rather than after the work.
 
     Raises
     ------
@@ -96,7 +97,8 @@ def _tops(record: Mapping[str, object] | None) -> set[str]:
 
 def _refuse_to_replace(folder: Path, makes: Sequence[str]) -> None:
     ours = _tops(_record(folder))
-    strangers = [name for name in makes if name not in ours and (folder / name).exists()]
+    names = dict.fromkeys(name.split("/", 1)[0] for name in makes)
+    strangers = [name for name in names if name not in ours and (folder / name).exists()]
     if strangers:
         raise OutputError(
             f"{folder}: {', '.join(strangers)} stands there already and is no result of ctatlas; "

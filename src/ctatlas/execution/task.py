@@ -34,7 +34,7 @@ class Task:
     parameters : mapping
         Everything else that decides it, in words of JSON: model and weights, options, seed.
     makes : sequence of str
-        Names of the files and folders that `work` makes, so that nobody else's are replaced.
+        The files that `work` makes, relative to the folder, so that nobody else's are replaced.
     """
 
     case: str

@@ -4,7 +4,7 @@
 picture.
 """
 
-from ctatlas.results.folder import NOTICE, Extras, Found, write_results
+from ctatlas.results.folder import NOTICE, Extras, Found, expected_bytes, expected_files, write_results
 from ctatlas.results.naming import Naming, name_outputs
 
-__all__ = ["NOTICE", "Extras", "Found", "Naming", "name_outputs", "write_results"]
+__all__ = ["NOTICE", "Extras", "Found", "Naming", "expected_bytes", "expected_files", "name_outputs", "write_results"]

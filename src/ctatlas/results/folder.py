@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ctatlas.volume import Segmentation, whole_file, write, write_array_uint8, w
 if TYPE_CHECKING:
     import numpy as np
 
+    from ctatlas.anatomy_rules import Finding
     from ctatlas.results.naming import Naming
     from ctatlas.volume import Volume
 
@@ -32,18 +33,6 @@ class Extras:
     probabilities: bool = False
     entropy: bool = False
 
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """Return the names of the files and folders that a result consists of."""
-        of_each = {
-            "combined": ("combined_labels.nii.gz", "labels.json"),
-            "statistics": ("statistics.json", "statistics.csv"),
-            "preview": ("preview.png",),
-            "probabilities": ("probabilities",),
-            "entropy": ("entropy.nii.gz",),
-        }
-        return ("segmentations", *(name for extra, names in of_each.items() if getattr(self, extra) for name in names))
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -55,14 +44,49 @@ class Found:
         On the scan's grid, under canonical names.
     probabilities : mapping of str to (i, j, k) uint8
     entropy : (i, j, k) uint8 or None
-    remarks : tuple of str
-        What a person should know: why nothing was found, what a rule took away.
+    findings : tuple of Finding
+        What the anatomical rules changed.
+    why_nothing : str
+        Empty, or what the scan shows instead of a torso.
     """
 
     segmentation: Segmentation
     probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
     entropy: np.ndarray | None = None
-    remarks: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    why_nothing: str = ""
+
+
+def expected_files(naming: Naming, extras: Extras, classes: Sequence[str]) -> tuple[str, ...]:
+    """Name every file that `write_results` will make, relative to its folder; `classes` give probabilities."""
+    of_each = {
+        "combined": ("combined_labels.nii.gz", "labels.json"),
+        "statistics": ("statistics.json", "statistics.csv"),
+        "preview": ("preview.png",),
+        "probabilities": tuple(f"probabilities/{name}.nii.gz" for name in classes),
+        "entropy": ("entropy.nii.gz",),
+    }
+    masks = (f"segmentations/{name}.nii.gz" for name in naming.file_names.values())
+    return (*masks, *(name for extra, names in of_each.items() if getattr(extras, extra) for name in names))
+
+
+def expected_bytes(files: Sequence[str], n_voxels: int) -> int:
+    """Estimate what the files will take on disk.
+
+    Notes
+    -----
+    Source: measured on two scans of 1.5 and 3 mm; a mask takes 1/60 to 1/900 of a byte a voxel.
+    """
+    per_voxel = {
+        "segmentations": 1 / 100,
+        "probabilities": 1 / 20,
+        "combined_labels.nii.gz": 1 / 20,
+        "entropy.nii.gz": 1 / 4,
+    }
+    return sum(
+        int(n_voxels * per_voxel.get(name.split("/")[0], 0)) + (500_000 if name == "preview.png" else 2_000)
+        for name in files
+    )
 
 
 def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, extras: Extras) -> dict[str, object]:
@@ -71,7 +95,7 @@ def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, e
     Returns
     -------
     dict
-        A summary in words of JSON: `structures` (name -> statistics) and `remarks`.
+        A summary in words of JSON: `structures` (name -> statistics), `findings` of the rules, `why_nothing`.
 
     Raises
     ------
@@ -80,13 +104,17 @@ def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, e
     """
     names = naming.file_names
     table = statistics(found.segmentation, scan)
-    rows = {names[row.structure]: _facts(row) for row in table}
+    summary: dict[str, object] = {
+        "structures": {names[row.structure]: _facts(row) for row in table},
+        "findings": [_rounded(asdict(finding)) for finding in found.findings],
+        "why_nothing": found.why_nothing,
+    }
     write(found.segmentation.rename(names), folder / "segmentations")
     if extras.combined:
         _write_combined(folder, found.segmentation, naming, table)
     if extras.statistics:
-        _write_json(folder / "statistics.json", {"notice": NOTICE, "structures": rows, "remarks": list(found.remarks)})
-        _write_csv(folder / "statistics.csv", rows)
+        _write_json(folder / "statistics.json", {"notice": NOTICE, **summary})
+        _write_csv(folder / "statistics.csv", table, names)
     if extras.preview:
         from ctatlas.results.preview import preview
 
@@ -97,7 +125,11 @@ def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, e
             write_array_uint8(values, scan.grid, folder / "probabilities" / f"{name}.nii.gz")
     if found.entropy is not None:
         write_array_uint8(found.entropy, scan.grid, folder / "entropy.nii.gz")
-    return {"structures": rows, "remarks": list(found.remarks)}
+    return summary
+
+
+def _rounded(facts: dict[str, object]) -> dict[str, object]:
+    return {key: round(value, 3) if isinstance(value, float) else value for key, value in facts.items()}
 
 
 def _facts(row: Statistics) -> dict[str, object]:
@@ -116,16 +148,18 @@ def _write_combined(folder: Path, segmentation: Segmentation, naming: Naming, ta
     large_to_small = sorted(table, key=lambda row: -row.n_voxels)
     ids = {row.structure: naming.ids[row.structure] for row in large_to_small}
     write_labels(segmentation.combined(ids), segmentation.grid, folder / "combined_labels.nii.gz")
-    labels = {str(number): naming.file_names[name] for name, number in sorted(naming.ids.items(), key=lambda i: i[1])}
-    _write_json(folder / "labels.json", {"label_set": naming.label_set, "labels": labels})
+    by_id = sorted((number, naming.file_names[name]) for name, number in naming.ids.items())
+    _write_json(folder / "labels.json", {str(number): name for number, name in by_id})
 
 
-def _write_csv(path: Path, rows: Mapping[str, Mapping[str, object]]) -> None:
+def _write_csv(path: Path, rows: Sequence[Statistics], names: Mapping[str, str]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     columns = ["status", "volume_ml", "mean_hu", "touches_border", "cut_at", "n_voxels"]
     table.writerow(["structure", *columns])
-    table.writerows([name, *(_cell(row[column]) for column in columns)] for name, row in rows.items())
+    for row in rows:
+        facts = _facts(row)
+        table.writerow([names[row.structure], *(_cell(facts[column]) for column in columns)])
     _write_bytes(path, text.getvalue().encode())
 
 

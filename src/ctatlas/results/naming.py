@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ctatlas.models import ModelCard
     from ctatlas.volume import Segmentation
 
+ALL = "all"  # asks for every structure that is usable or experimental
+_DOUBTFUL = {"experimental": "marked experimental", "not_usable": "warning: marked not usable"}
+
 
 @dataclass(frozen=True, slots=True)
 class Naming:
@@ -60,7 +63,7 @@ def name_outputs(card: ModelCard, wanted: Sequence[str] | None = None, label_set
     card : ModelCard
     wanted : sequence of str, optional
         Structures by any of their names; unions such as `lungs` are put together from their parts. By default those
-        that the card calls usable.
+        that the card calls usable; `["all"]` adds the experimental ones.
     label_set_name : str, optional
         Gives names and ids; structures that it has no place for are left out. By default canonical names, and the
         ids 1, 2, … in the order of the card.
@@ -70,20 +73,29 @@ def name_outputs(card: ModelCard, wanted: Sequence[str] | None = None, label_set
     ModelError
         When a structure or label set is not known, or the model or the label set does not have it.
     """
-    if wanted is not None:
-        chosen = {name: _parts(name, card) for name in dict.fromkeys(map(canonical_name, wanted))}
+    if wanted is None or list(wanted) == [ALL]:
+        allowed = {"usable"} if wanted is None else {"usable", "experimental"}
+        chosen = {name: _parts(name, card) for name, status in card.structures.items() if status in allowed}
     else:
-        chosen = {name: (name,) for name, status in card.structures.items() if status == "usable"}
-    remarks = tuple(
-        f"{name} is marked {status.replace('_', ' ')} on the card of {card.name}: see 'ctatlas models info {card.name}'"
-        for name in dict.fromkeys(part for parts in chosen.values() for part in parts)
-        if (status := card.structures[name]) != "usable"
-    )
+        chosen = {name: _parts(name, card) for name in dict.fromkeys(map(canonical_name, wanted))}
+    explicit = wanted is not None and list(wanted) != [ALL]
+    remarks = _warnings(card, chosen)
     if label_set_name is None:
         order = [*card.structures, *(name for name in chosen if name not in card.structures)]
         ids = {name: number for number, name in enumerate(order, start=1) if name in chosen}
         return Naming(chosen, {name: name for name in chosen}, ids, None, remarks)
-    return _in_label_set(chosen, label_set(label_set_name), remarks, explicit=wanted is not None)
+    return _in_label_set(chosen, label_set(label_set_name), remarks, explicit=explicit)
+
+
+def _warnings(card: ModelCard, chosen: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Say which of the structures the card does not call usable."""
+    needed = dict.fromkeys(part for parts in chosen.values() for part in parts)
+    found = {status: [name for name in needed if card.structures[name] == status] for status in _DOUBTFUL}
+    return tuple(
+        f"{words} on the card of {card.name}: {', '.join(found[status])}"
+        for status, words in _DOUBTFUL.items()
+        if found[status]
+    )
 
 
 def _parts(name: str, card: ModelCard) -> tuple[str, ...]:

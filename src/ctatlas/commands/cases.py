@@ -1,0 +1,109 @@
+"""Do the tasks of a command, and say what would be done, is being done, and was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from ctatlas.commands.console import say_json, say_table, showing_progress, tell
+from ctatlas.execution import FAILURES, Outcome, Task, done_before, perform, perform_all, write_failures
+from ctatlas.results import NOTICE, expected_bytes
+
+SOME_FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to work and to talk; nothing of it changes a result."""
+
+    workers: int = 1
+    as_json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+def run_tasks(tasks: Sequence[Task], out: Path, manner: Manner, say_done: Callable[[Sequence[Outcome]], None]) -> int:
+    """Do what is not yet done, say what came of it, and return the exit code.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        A single one that fails raises; of several each failure is a row of `failures.csv`.
+    out : Path
+        Where `failures.csv` goes.
+    manner : Manner
+    say_done : callable
+        Says what is there now, in a way that fits the command.
+    """
+    if len(tasks) == 1:
+        with showing_progress(quiet=manner.quiet) as progress:
+            outcomes = [perform(tasks[0], progress)]
+    else:
+        outcomes = _many(tasks, out, manner)
+    n_failed = sum(outcome.state == "failed" for outcome in outcomes)
+    if manner.as_json:
+        say_json({"notice": NOTICE, "cases": [_as_json(outcome) for outcome in outcomes]})
+    elif not manner.quiet:
+        say_done(outcomes)
+    if n_failed:
+        tell(f"{n_failed} of {len(outcomes)} failed: {out / FAILURES}")
+    return SOME_FAILED if n_failed else 0
+
+
+def say_plan(tasks: Sequence[Task], *, as_json: bool = False) -> None:
+    """Say what tasks would do: how many files and bytes they read and write; write nothing."""
+    rows = [_planned(task) for task in tasks]
+    if as_json:
+        say_json({"cases": rows})
+        return
+    columns = ["case", "would", "reads files", "reads MB", "writes files", "about MB", "to"]
+    say_table(columns, [_cells(row) for row in rows])
+
+
+def state_of(outcome: Outcome) -> str:
+    """Return an outcome's state in words for a table."""
+    return "there already" if outcome.state == "there" else outcome.state
+
+
+def _many(tasks: Sequence[Task], out: Path, manner: Manner) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    try:
+        with showing_progress(quiet=manner.quiet) as progress:
+            for outcome in perform_all(tasks, workers=manner.workers, progress=progress):
+                outcomes.append(outcome)
+                if outcome.state == "failed":
+                    tell(f"{outcome.case}: {outcome.stage}: {outcome.reason}")
+                    if manner.debug and outcome.trace:
+                        tell(outcome.trace)
+    finally:  # also when interrupted
+        write_failures(out, outcomes)
+    order = {task.case: number for number, task in enumerate(tasks)}
+    return sorted(outcomes, key=lambda outcome: order[outcome.case])
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    said: dict[str, object] = {"case": outcome.case, "state": outcome.state, "folder": str(outcome.folder)}
+    if outcome.state == "failed":
+        return said | {"stage": outcome.stage, "reason": outcome.reason}
+    return said | dict(outcome.summary)
+
+
+def _planned(task: Task) -> dict[str, object]:
+    there = done_before(task) is not None
+    return {
+        "case": task.case,
+        "would": "skip" if there else task.step,
+        "reads_files": len(task.inputs),
+        "reads_bytes": task.input_bytes,
+        "writes_files": 0 if there else len(task.makes) + 1,  # and run.json
+        "writes_bytes_about": 0 if there else expected_bytes(task.makes, task.input_bytes),
+        "folder": str(task.folder),
+    }
+
+
+def _cells(row: Mapping[str, object]) -> list[str]:
+    read, written = (f"{cast('int', row[key]) / 1e6:.1f}" for key in ("reads_bytes", "writes_bytes_about"))
+    counts = str(row["reads_files"]), read, str(row["writes_files"]), written
+    return [str(row["case"]), str(row["would"]), *counts, str(row["folder"])]

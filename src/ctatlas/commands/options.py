@@ -1,0 +1,21 @@
+"""Options that several commands share, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def flag(*names: str, text: str) -> Any:
+    """Declare an option without a value; help would otherwise call for one."""
+    return typer.Option(*names, metavar="", help=text)
+
+
+AsJson = Annotated[bool, flag("--json", text="Print the result as JSON.")]
+Quiet = Annotated[bool, flag("--quiet", "-q", text="No progress and no tables; errors are still told.")]
+DryRun = Annotated[bool, flag("--dry-run", text="Say what would be done, how many files and bytes; write nothing.")]
+Debug = Annotated[bool, flag("--debug", text="Show where in the code an error comes from.")]
+Workers = Annotated[
+    int, typer.Option("--workers", "-w", min=1, help="Cases to work on at once, each in a process of its own.")
+]

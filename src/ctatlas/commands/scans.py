@@ -1,0 +1,144 @@
+"""From a call of `segment` or `demo` to one task a scan, and what is said of a scan that is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ctatlas.commands.cases import state_of
+from ctatlas.commands.console import say, say_table, tell
+from ctatlas.errors import OutputError
+from ctatlas.execution import Outcome, Task
+from ctatlas.hashing import sha256_json
+from ctatlas.models import card
+from ctatlas.pipeline import STEP_VERSION, segment_to_folder
+from ctatlas.results import NOTICE, Extras, expected_files, name_outputs
+from ctatlas.volume import scans_in
+
+if TYPE_CHECKING:
+    from ctatlas.models import ModelCard
+    from ctatlas.results import Naming
+    from ctatlas.volume import ScanSource
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What was asked for."""
+
+    source: Path
+    out: Path
+    model: str = "ctatlas/base"
+    structures: Sequence[str] | None = None
+    label_set: str | None = None
+    extras: Extras = field(default_factory=Extras)
+    series: str | None = None
+
+
+def tasks_of(job: Job) -> list[Task]:
+    """Turn a call into tasks, one a scan; what is wrong with the call itself is refused here, before any work."""
+    _refuse_output_within_input(job)
+    found = card(job.model)
+    naming = name_outputs(found, job.structures, job.label_set)
+    for remark in naming.remarks:
+        tell(remark)
+    sources = scans_in(job.source, series=job.series)
+    folders = [job.out if len(sources) == 1 else job.out / source.case for source in sources]
+    return [
+        _task(source, folder, job, found=found, naming=naming) for source, folder in zip(sources, folders, strict=True)
+    ]
+
+
+def say_scans(outcomes: Sequence[Outcome]) -> None:
+    """Say what was found: structure by structure in one scan, or how many in each of several."""
+    if len(outcomes) == 1 and outcomes[0].state != "failed":
+        _say_one(outcomes[0])
+    else:
+        say_table(["case", "state", "found n", "looked for n", "folder"], [_line(outcome) for outcome in outcomes])
+    say(NOTICE)
+
+
+def _refuse_output_within_input(job: Job) -> None:
+    source, out = job.source.resolve(), job.out.resolve()
+    if source.is_dir() and (out == source or source in out.parents):
+        raise OutputError(
+            f"{job.out}: lies inside the input folder {job.source}, where results would be taken for scans; "
+            "choose an output folder outside of it"
+        )
+
+
+def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, naming: Naming) -> Task:
+    classes = [each.name for each in found.classes if each.role == "structure"]
+    makes = expected_files(naming, job.extras, classes)
+    return Task(
+        case=source.case,
+        folder=folder,
+        work=partial(segment_to_folder, source=source, model=job.model, naming=naming, extras=job.extras),
+        step="segment",
+        version=STEP_VERSION,
+        inputs=_files_of(source.path),
+        parameters={
+            "model": {
+                "name": found.name,
+                "version": found.version,
+                "weights_sha256": found.weights.sha256,
+                "card_sha256": sha256_json(found.model_dump(mode="json")),
+            },
+            "label_set": naming.label_set,
+            "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},
+            "series": source.series,
+            "writes": list(makes),
+        },
+        makes=makes,
+    )
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+
+
+def _say_one(outcome: Outcome) -> None:
+    structures = _structures(outcome)
+    removed = _why_removed(outcome)
+    say_table(
+        ["structure", "mL", "mean HU", "status"],
+        [
+            [name, _number(row["volume_ml"]), _number(row["mean_hu"]), _status(row) or removed.get(name, "absent")]
+            for name, row in structures.items()
+        ],
+    )
+    if not any(row["n_voxels"] for row in structures.values()):
+        say(f"Nothing found: {outcome.summary.get('why_nothing') or 'none of these structures'}.")
+    there = " (was there already, and whole)" if outcome.state == "there" else ""
+    say(f"\n{outcome.folder}{there}")
+
+
+def _line(outcome: Outcome) -> list[str]:
+    if outcome.state == "failed":
+        return [outcome.case, outcome.state, "", "", ""]
+    structures = _structures(outcome)
+    n_found = sum(bool(row["n_voxels"]) for row in structures.values())
+    return [outcome.case, state_of(outcome), str(n_found), str(len(structures)), str(outcome.folder)]
+
+
+def _structures(outcome: Outcome) -> Mapping[str, Mapping[str, object]]:
+    return cast("Mapping[str, Mapping[str, object]]", outcome.summary.get("structures", {}))
+
+
+def _status(row: Mapping[str, object]) -> str:
+    sides = ", ".join(cast("Sequence[str]", row["cut_at"]))
+    return f"cut at {sides}" if sides else "complete" if row["n_voxels"] else ""
+
+
+def _why_removed(outcome: Outcome) -> dict[str, str]:
+    """Say of structures from which a rule took voxels away what the last such rule saw."""
+    findings = cast("Iterable[Mapping[str, object]]", outcome.summary.get("findings", ()))
+    return {str(row["structure"]): f"absent ({row['why']})" for row in findings if row["removed_ml"]}
+
+
+def _number(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else ""

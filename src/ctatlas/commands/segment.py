@@ -1,0 +1,69 @@
+"""`ctatlas segment`: the organs of one scan or of many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctatlas.commands.options import AsJson, Debug, DryRun, Quiet, Workers, flag
+
+EXAMPLE = "ctatlas segment scan.nii.gz out --statistics --preview"
+
+
+def segment(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A NIfTI file, a DICOM folder, or a folder of many of these.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="A folder: OUT/segmentations/, or with many OUT/<case>/segmentations/."),
+    ],
+    *,
+    model: Annotated[str, typer.Option(help="A model's name, or its folder.")] = "ctatlas/base",
+    structures: Annotated[
+        list[str] | None,
+        typer.Option("--structures", "-s", help="Only these, separated by commas; also experimental ones, or 'all'."),
+    ] = None,
+    label_set: Annotated[
+        str | None, typer.Option(help="Whose names and numbers to write, e.g. abdomenatlas-1.1.")
+    ] = None,
+    combined: Annotated[bool, flag("--combined", text="Also one file of all labels, with labels.json.")] = False,
+    statistics: Annotated[
+        bool, flag("--statistics", text="Also mL, mean HU and whether a structure is cut: .json and .csv.")
+    ] = False,
+    preview: Annotated[bool, flag("--preview", text="Also a picture: three planes with outlines.")] = False,
+    save_probabilities: Annotated[
+        bool, flag("--save-probabilities", text="Also the network's probabilities, 255 is certain.")
+    ] = False,
+    save_entropy: Annotated[
+        bool, flag("--save-entropy", text="Also where the network is in doubt, 255 is the most.")
+    ] = False,
+    series: Annotated[
+        str | None, typer.Option(help="Which of several DICOM series: its number, UID or description.")
+    ] = None,
+    workers: Workers = 1,
+    json: AsJson = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Find the organs of a CT scan, or of many: one mask a structure, on the scan's own grid.
+
+    A second run skips what is done and whole, and does again what changed.
+
+    Of many scans, one that fails does not stop the others: it is a row in OUT/failures.csv, and the exit code is 3.
+    """
+    from ctatlas.commands.cases import Manner, run_tasks, say_plan
+    from ctatlas.commands.scans import Job, say_scans, tasks_of
+    from ctatlas.results import Extras
+
+    extras = Extras(combined, statistics, preview, save_probabilities, save_entropy)
+    names = [name for text in structures or [] for name in text.split(",") if name.strip()]
+    job = Job(source, out, model, names or None, label_set, extras, series)
+    tasks = tasks_of(job)
+    if dry_run:
+        say_plan(tasks, as_json=json)
+        return
+    raise typer.Exit(run_tasks(tasks, out, Manner(workers, as_json=json, quiet=quiet, debug=debug), say_scans))
