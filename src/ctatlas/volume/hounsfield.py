@@ -106,7 +106,7 @@ def _rescaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
 
 def _is_small_integer(*numbers: float) -> bool:
     """Tell whether every number is whole and far from where products overflow."""
-    return all(number.is_integer() and abs(number) < 2**31 for number in numbers)
+    return all(float(number).is_integer() and abs(number) < 2**31 for number in numbers)
 
 
 def _fits_int16(values: np.ndarray) -> bool:

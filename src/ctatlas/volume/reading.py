@@ -29,6 +29,7 @@ READERS = {
 _NOT_READ = {
     "7z": "is a 7z archive; unpack it and give the folder.",
     "bzip2": "is compressed with bzip2; decompress it first.",
+    "damaged gzip": "has gzip data that are cut off or damaged; copy the file anew.",
     "document": "is a PDF document, not a CT scan.",
     "gzip": "is a gzip file that holds no NIfTI image; decompress it and give what is inside.",
     "metaimage": "is a MetaImage file, which is not read yet; convert it to NIfTI (.nii.gz).",

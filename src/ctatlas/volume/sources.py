@@ -111,7 +111,8 @@ def scans_in(path: Path | str, *, series: str | None = None) -> list[ScanSource]
     except OSError as error:
         raise ScanError(f"{place}: cannot be read: {error.strerror or error}.") from error
     if not found:
-        raise ScanError(f"{place}: holds no CT scan; expected NIfTI or DICOM files, or folders of them. Masks do not count.")
+        raise ScanError(f"{place}: holds no CT scan (masks do not count); expected NIfTI or DICOM files, or folders "
+                        "of them.")
     sources: list[ScanSource] = []
     taken: set[str] = set()
     for scan in found:

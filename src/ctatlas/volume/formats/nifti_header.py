@@ -156,7 +156,7 @@ def _affine(raw: Any, where: str) -> tuple[np.ndarray, list[str]]:
     sform = raw.get_sform(coded=False) if int(raw["sform_code"]) > 0 else None
     try:
         qform = raw.get_qform(coded=False) if int(raw["qform_code"]) > 0 else None
-    except HeaderDataError as error:
+    except (HeaderDataError, ValueError) as error:
         if sform is None:
             raise ScanError(f"{where}: its rotation (quaternion) is broken; convert the scan anew.") from error
         qform = None

@@ -19,7 +19,8 @@ _VALUE_REPRESENTATIONS = {b"UL", b"OB", b"UI", b"CS", b"SH", b"LO", b"DA", b"TM"
 def kind_of(path: Path) -> str:
     """Return what a file holds: ``"nifti"``, ``"dicom"``, the name of a format not read here, or ``"unknown"``.
 
-    Gzip is looked through: a compressed NIfTI is ``"nifti"``, a compressed anything else ``"gzip"``.
+    Gzip is looked through: a compressed NIfTI is ``"nifti"``, a compressed anything else ``"gzip"``, and what cannot be
+    decompressed ``"damaged gzip"``.
 
     Raises
     ------
@@ -29,7 +30,7 @@ def kind_of(path: Path) -> str:
     with path.open("rb") as file:
         block = file.read(HEADER_BYTES)
     if block[:2] == gzip_stream.MAGIC:
-        return "nifti" if is_nifti(_start_of_gzip(path)) else "gzip"
+        return _kind_in_gzip(path)
     if block[128:132] == b"DICM":
         return "dicom"
     for prefix, kind in _PREFIXES.items():
@@ -42,13 +43,13 @@ def kind_of(path: Path) -> str:
     return "dicom" if _starts_like_dicom(block) else "unknown"
 
 
-def _start_of_gzip(path: Path) -> bytes:
-    """Return the first decompressed bytes, as many as there are."""
+def _kind_in_gzip(path: Path) -> str:
+    """Return ``"nifti"`` when the first decompressed bytes are one's, else ``"gzip"`` or ``"damaged gzip"``."""
     try:
         with path.open("rb") as file:
-            return gzip_stream.decompressing(file).read(HEADER_BYTES)
+            return "nifti" if is_nifti(gzip_stream.decompressing(file).read(HEADER_BYTES)) else "gzip"
     except gzip_stream.damage():
-        return b""
+        return "damaged gzip"
 
 
 def _starts_like_dicom(block: bytes) -> bool:

@@ -11,7 +11,10 @@ from ctatlas.volume.formats.dicom.headers import PARSER_ERRORS, PixelFormat, Sli
 from ctatlas.volume.limits import AT_MOST_SLICE_PIXELS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydicom import Dataset
+    from pydicom.uid import UID
 
     from ctatlas.volume.hounsfield import HounsfieldValues
 
@@ -29,7 +32,7 @@ def check_format(pixels: PixelFormat, where: str) -> None:
         f"rescale type {pixels.rescale_type}, expected HU": pixels.rescale_type not in ("", "HU", "US"),
         f"{pixels.bits_allocated} bits a pixel, expected 8, 16 or 32": pixels.bits_allocated not in (8, 16, 32),
         f"{pixels.bits_stored} bits up to bit {pixels.high_bit} of {pixels.bits_allocated}":
-            not 1 <= pixels.bits_stored <= pixels.high_bit + 1 <= pixels.bits_allocated,
+            not 1 <= pixels.bits_stored == pixels.high_bit + 1 <= pixels.bits_allocated,
         f"{pixels.columns} x {pixels.rows} pixels": not 1 <= pixels.rows * pixels.columns <= AT_MOST_SLICE_PIXELS,
         "rescale slope 0": pixels.slope == 0,
         "12-bit lossy JPEG, which is not read because its values are unreliable":
@@ -58,82 +61,93 @@ def put_slice(header: SliceHeader, values: HounsfieldValues) -> None:
     ScanError
         When pixels are missing, cut off, damaged, or of another size than the header says.
     """
-    raw = _decoded(header)
-    pixels = header.pixels
-    stored = _stored(raw, pixels)
+    words, pixels = _words(header), header.pixels
+    stored = _stored(words, pixels)
     values.put(
         stored.ravel(),
         slope=1.0 if pixels.slope is None else pixels.slope,
         intercept=0.0 if pixels.intercept is None else pixels.intercept,
-        padding=_padding(raw, stored, pixels),
+        padding=None if pixels.padding is None else _padding(words, stored, pixels, pixels.padding).ravel(),
     )
 
 
-def _decoded(header: SliceHeader) -> np.ndarray:
-    """Return the numbers as they stand in the file, (rows, columns) unsigned."""
-    from pydicom import dcmread
-    from pydicom.pixels.utils import pixel_array
-    from pydicom.uid import UID
-
+def _words(header: SliceHeader) -> np.ndarray:
+    """Return the pixels as they stand in the file, (rows, columns) unsigned, all bits allocated."""
     pixels, name = header.pixels, header.path.name
     try:
         with quietly():
-            dataset = dcmread(header.path, force=True)
-            _check_codestream(dataset, pixels)
-            raw = pixel_array(dataset, raw=True)
+            words = _decoded(header.path, pixels)
     except PARSER_ERRORS as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        syntax = UID(pixels.transfer_syntax).name or "unknown transfer syntax"
-        raise ScanError(f"{name}: its pixels ({syntax}) cannot be decoded: {reason}. Copy the file anew.") from error
-    if raw.shape != (pixels.rows, pixels.columns) or raw.dtype.kind not in "iu":
-        raise ScanError(f"{name}: holds {raw.dtype} pixels of shape {raw.shape}; expected whole numbers, "
-                        f"{pixels.rows} rows of {pixels.columns}. The file is damaged: copy it anew.")
-    unsigned: np.ndarray = raw.view(np.dtype(f"u{raw.dtype.itemsize}"))
-    return unsigned
+        syntax = pixels.transfer_syntax or "unknown"
+        raise ScanError(f"{name}: its pixels (transfer syntax {syntax}) cannot be decoded: {reason}. "
+                        "Copy the file anew.") from error
+    is_as_said = words.shape == (pixels.rows, pixels.columns) and 8 * words.dtype.itemsize == pixels.bits_allocated
+    if not is_as_said or words.dtype.kind not in "iu":
+        raise ScanError(f"{name}: holds {words.dtype} pixels of shape {words.shape}; expected {pixels.rows} rows of "
+                        f"{pixels.columns} {pixels.bits_allocated}-bit numbers. The file is damaged: copy it anew.")
+    native: np.ndarray = words.astype(words.dtype.newbyteorder("="), copy=False)
+    return native.view(np.dtype(f"u{native.dtype.itemsize}"))
 
 
-def _stored(raw: np.ndarray, pixels: PixelFormat) -> np.ndarray:
-    """Cut out the stored bits (others may hold old overlays) and give them their sign."""
-    lowest = pixels.high_bit + 1 - pixels.bits_stored
-    stored = raw
-    if lowest:
-        stored = stored >> lowest
-    if pixels.bits_stored < 8 * raw.dtype.itemsize:
-        stored = stored & raw.dtype.type(2**pixels.bits_stored - 1)
-    if not pixels.is_signed:
-        return stored
-    if pixels.bits_stored == 8 * raw.dtype.itemsize:
-        return stored.view(np.dtype(f"i{raw.dtype.itemsize}"))
-    sign = 1 << (pixels.bits_stored - 1)
-    signed: np.ndarray = (stored.astype(np.int64) ^ sign) - sign
-    return signed.astype(np.dtype(f"i{raw.dtype.itemsize}"))
+def _decoded(path: Path, pixels: PixelFormat) -> np.ndarray:
+    """Return the pixels by themselves when they lie open in the file, by pydicom and its decoders when not."""
+    from pydicom import dcmread
+    from pydicom.pixels.utils import pixel_array
+
+    dataset = dcmread(path, force=True)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _uncompressed(dataset)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        _check_codestream(dataset.PixelData, pixels)
+    elif syntax.is_little_endian:   # pydicom would cut off the unused bits, in which scanners hide padding
+        words = np.frombuffer(dataset.PixelData, f"<u{pixels.bits_allocated // 8}", count=pixels.rows * pixels.columns)
+        return words.reshape(pixels.rows, pixels.columns)
+    return pixel_array(dataset, raw=True)
 
 
-def _padding(raw: np.ndarray, stored: np.ndarray, pixels: PixelFormat) -> np.ndarray | None:
-    """Return which pixels lie outside the image, flat; None when the file knows no such value.
+def _stored(words: np.ndarray, pixels: PixelFormat) -> np.ndarray:
+    """Return the stored bits with their sign; the others may hold old overlays."""
+    unused = np.array(8 * words.dtype.itemsize - pixels.bits_stored, words.dtype)
+    stored: np.ndarray = words << unused
+    if pixels.is_signed:
+        stored = stored.view(np.dtype(f"i{words.dtype.itemsize}"))
+        unused = unused.astype(stored.dtype)
+    signed: np.ndarray = stored >> unused
+    return signed
 
-    The value is compared without its sign, which real files write wrongly (63536 for -2000).
+
+def _padding(words: np.ndarray, stored: np.ndarray, pixels: PixelFormat, value: int) -> np.ndarray:
+    """Return which pixels lie outside the image.
+
+    Both words and numbers are compared, and the sign of the value is ours to find, because real files write it wrongly
+    (63536 for -2000) or keep the value in bits that are not stored.
     """
-    if pixels.padding is None:
-        return None
     span = 2**pixels.bits_allocated
-    if pixels.padding_limit is None:
-        padding: np.ndarray = raw == raw.dtype.type(pixels.padding % span)
-        return padding.ravel()
-    ends = [pixels.padding % span, pixels.padding_limit % span]
+    ends = [value % span, (value if pixels.padding_limit is None else pixels.padding_limit) % span]
+    padding: np.ndarray = words == words.dtype.type(ends[0] % 2 ** (8 * words.dtype.itemsize))
     if pixels.is_signed:
         ends = [end - span if end >= span // 2 else end for end in ends]
-    between: np.ndarray = (stored >= min(ends)) & (stored <= max(ends))
-    return between.ravel()
+    padding |= (stored >= min(ends)) & (stored <= max(ends))
+    return padding
 
 
-def _check_codestream(dataset: Dataset, pixels: PixelFormat) -> None:
+def _uncompressed(dataset: Dataset) -> UID:
+    """Return the transfer syntax of a file without a file meta header, by how its elements could be read."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    is_implicit, is_little_endian = dataset.original_encoding
+    if is_implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if is_little_endian else ExplicitVRBigEndian
+
+
+def _check_codestream(data: bytes, pixels: PixelFormat) -> None:
     """Refuse a compressed image that claims another size than its header, before a decoder takes memory for it."""
     from pydicom.encaps import generate_frames
 
-    if not dataset.file_meta.get("TransferSyntaxUID", "") or not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return
-    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    frame = next(generate_frames(data, number_of_frames=1))
     size = _codestream_size(frame)
     if size is not None and size != (pixels.rows, pixels.columns):
         raise ValueError(f"the compressed image has {size[0]} rows of {size[1]}, the header says {pixels.rows} rows of "

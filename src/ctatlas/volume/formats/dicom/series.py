@@ -63,7 +63,7 @@ def choose(contents: Contents, wanted: str | None, where: str) -> Series:
     ----------
     contents : Contents
     wanted : str or None
-        Series number, UID or description (whole, or a part that only one has; case is ignored).
+        Series number, UID or description (whole, or a part with a letter that only one has; case is ignored).
     where : str
         Name of the place, for messages.
 
@@ -104,7 +104,7 @@ def _wanted(present: list[Series], wanted: str, where: str) -> Series:
         [one for one in present if asked == one.uid],
         [one for one in present if asked == str(one.name.number)],
         [one for one in present if asked == one.name.description.casefold()],
-        [one for one in present if asked and asked in one.name.description.casefold()],
+        [one for one in present if asked and not asked.isdigit() and asked in one.name.description.casefold()],
     ):
         if len(matches) == 1:
             return matches[0]
