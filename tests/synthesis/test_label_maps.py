@@ -7,7 +7,15 @@ from ctatlas.synthesis.label_maps import LabelMap, as_tissues, centroids, comple
 from ctatlas.synthesis.phantom import draw_phantom
 from ctatlas.synthesis.tables import tissue_id, tissues
 
-NAMES = {1: "liver", 2: "spleen", 3: "kidney_left", 4: "kidney_right", 5: "urinary_bladder", 6: "vertebrae_L1", 118: "body"}
+NAMES = {
+    1: "liver",
+    2: "spleen",
+    3: "kidney_left",
+    4: "kidney_right",
+    5: "urinary_bladder",
+    6: "vertebrae_L1",
+    118: "body",
+}
 STEP = 4.0
 
 
@@ -40,7 +48,9 @@ def test_the_patients_organs_survive_and_the_persons_copies_vanish(patient):
     label_map = LabelMap(painted, known, patient > 0, STEP)
     rng = np.random.default_rng(0)
     whole = complete(label_map, draw_phantom(rng), rng)
-    by_structure = {name: [t.id for t in tissues().values() if t.structure == name] for name in (*known, "lung_right", "vertebrae")}
+    by_structure = {
+        name: [t.id for t in tissues().values() if t.structure == name] for name in (*known, "lung_right", "vertebrae")
+    }
     for label, name in NAMES.items():
         if name in known:
             np.testing.assert_array_equal(np.isin(whole, by_structure[name]), patient == label)

@@ -50,7 +50,9 @@ def test_the_liver_is_on_the_right_and_the_spleen_on_the_left(people):
 
 def test_lungs_lie_above_the_liver_and_kidneys_behind_it(people):
     for labels in people:
-        centre = {name: np.argwhere(mask(labels, name)).mean(axis=0) for name in ("lung_right", "liver", "kidney_right")}
+        centre = {
+            name: np.argwhere(mask(labels, name)).mean(axis=0) for name in ("lung_right", "liver", "kidney_right")
+        }
         assert centre["lung_right"][2] > centre["liver"][2]
         assert centre["kidney_right"][1] > centre["liver"][1]
 
@@ -78,7 +80,6 @@ def test_a_finer_grid_shows_the_same_person():
     picked = fine[::2, ::2, ::2]
     same = (coarse == picked)[coarse > 0].mean()
     assert same > 0.95  # closing the lungs and the couch work in whole voxels
-
 
 
 def test_tables_agree_with_each_other():

@@ -53,7 +53,9 @@ def test_the_loss_is_blind_to_what_is_not_judged():
     other = logits.clone()
     other[:, :, :3] += 5 * torch.randn(1, 4, 3, 6, 6)
     weights = torch.ones(4)
-    assert segmentation_loss(logits, target, weights) == pytest.approx(float(segmentation_loss(other, target, weights)), abs=1e-5)
+    assert segmentation_loss(logits, target, weights) == pytest.approx(
+        float(segmentation_loss(other, target, weights)), abs=1e-5
+    )
 
 
 def test_the_loss_falls_to_zero_when_everything_is_right():

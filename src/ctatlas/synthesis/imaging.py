@@ -32,7 +32,12 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
 
 
 def render(
-    labels: np.ndarray, intensities: Intensities, scanner: Scanner, spacing_mm: tuple[float, float, float], *, thick: int = 1
+    labels: np.ndarray,
+    intensities: Intensities,
+    scanner: Scanner,
+    spacing_mm: tuple[float, float, float],
+    *,
+    thick: int = 1,
 ) -> np.ndarray:
     """Turn tissue labels into a CT.
 
@@ -79,7 +84,9 @@ def _texture_tile(rng: np.random.Generator, size: int = 192) -> np.ndarray:
     return tile
 
 
-def _noise_tile(rng: np.random.Generator, scanner: Scanner, spacing_mm: tuple[float, float, float], size: int = 192) -> np.ndarray:
+def _noise_tile(
+    rng: np.random.Generator, scanner: Scanner, spacing_mm: tuple[float, float, float], size: int = 192
+) -> np.ndarray:
     """Return a periodic tile of CT noise, unit s.d.: white noise shaped in-plane by NPS(f) = f·exp(−(f/f0)²).
 
     Source: usual form of filtered back-projection noise; its peak lies at f0/√2.

@@ -12,8 +12,27 @@ from ctatlas.synthesis.tables import PHASES, Material, materials, tissues
 PHASE_SHARES = {"native": 0.25, "arterial": 0.22, "portal": 0.33, "delayed": 0.08, "between": 0.12}
 # kV: share, factor on enhancement, factor on bone.
 VOLTAGES = {120: (0.6, 1.0, 1.0), 100: (0.25, 1.25, 1.12), 80: (0.05, 1.6, 1.3), 140: (0.1, 0.88, 0.95)}
-BONES = ("vertebral_bone", "bone_cortex", "long_bone_cortex", "femoral_bone", "pelvic_bone", "rib_marrow", "sternal_bone")
-FIXED = ("lung", "airway", "subcutaneous_fat", "visceral_fat", "bowel_gas", "air", "table_foam", "table_shell", "skin", *BONES)
+BONES = (
+    "vertebral_bone",
+    "bone_cortex",
+    "long_bone_cortex",
+    "femoral_bone",
+    "pelvic_bone",
+    "rib_marrow",
+    "sternal_bone",
+)
+FIXED = (
+    "lung",
+    "airway",
+    "subcutaneous_fat",
+    "visceral_fat",
+    "bowel_gas",
+    "air",
+    "table_foam",
+    "table_shell",
+    "skin",
+    *BONES,
+)
 BLOOD = ("aorta", "abdominal_artery", "left_heart_blood", "right_heart_blood", "pulmonary_artery", "pulmonary_vein")
 # Neighbours that a scan may show equally bright, so that their border cannot be seen.
 LOOK_ALIKES = (
@@ -78,15 +97,15 @@ def draw_intensities(
         extra = _enhancement(rng, material, weights, spread)
         if name in BLOOD:
             extra *= vessel_gain
-        hu = native * (bone_factor if name in BONES else 1.0) + extra * gain * contrast_factor
-        drawn[name] = float(hu * slope + offset)
+        value = native * (bone_factor if name in BONES else 1.0) + extra * gain * contrast_factor
+        drawn[name] = float(value * slope + offset)
     _couple(rng, drawn, weights)
     drawn |= _contents(rng)
     if randomise:
         _randomise(rng, drawn)
     hu = tuple(float(np.clip(drawn[tissue.material], -1024, 2500)) for tissue in tissues().values())
-    texture = tuple(materials()[tissue.material].texture_hu for tissue in tissues().values())
-    return Intensities(phase, voltage, hu, texture, drawn)
+    textures = tuple(materials()[tissue.material].texture_hu for tissue in tissues().values())
+    return Intensities(phase, voltage, hu, textures, drawn)
 
 
 def _phase_weights(rng: np.random.Generator, phase: str) -> np.ndarray:

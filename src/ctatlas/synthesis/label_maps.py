@@ -40,7 +40,7 @@ def _rules() -> Mapping[str, tuple[str, str, float]]:
 
 
 def _rule(structure: str) -> tuple[str, str, float]:
-    family = structure.split("_")[0] + "_*"
+    family = structure.split("_", maxsplit=1)[0] + "_*"
     return _rules().get(structure) or _rules()[family]
 
 
@@ -120,8 +120,8 @@ def fit(person: Mapping[str, np.ndarray], patient: Mapping[str, np.ndarray]) -> 
 def complete(label_map: LabelMap, phantom: Phantom, rng: np.random.Generator) -> np.ndarray:
     """Fill what a patient's label map leaves open with a drawn person's organs.
 
-    The person is scaled and shifted onto the patient's organs; its own copies of organs that the map outlines become fat;
-    skin, fat and muscle follow the patient's outline; the map's organs go on top.
+    The person is scaled and shifted onto the patient's organs; its own copies of organs that the map outlines become
+    fat; skin, fat and muscle follow the patient's outline; the map's organs go on top.
 
     Returns
     -------
@@ -130,9 +130,13 @@ def complete(label_map: LabelMap, phantom: Phantom, rng: np.random.Generator) ->
     """
     spacing = label_map.spacing_mm
     axes = [np.arange(-260, 261, 6.0), np.arange(-190, 191, 6.0), np.arange(-420, 381, 6.0)]
-    person = {name: centre + [axis[0] for axis in axes] for name, centre in centroids(paint(phantom, *axes), 6.0).items()}
+    person = {
+        name: centre + [axis[0] for axis in axes] for name, centre in centroids(paint(phantom, *axes), 6.0).items()
+    }
     scale, shift = fit(person, centroids(label_map.tissues, spacing))
-    positions = [(np.arange(n) * spacing - t) / s for n, t, s in zip(label_map.tissues.shape, shift, scale, strict=True)]
+    positions = [
+        (np.arange(n) * spacing - t) / s for n, t, s in zip(label_map.tissues.shape, shift, scale, strict=True)
+    ]
     painted = paint(phantom, positions[0], positions[1], positions[2])
     out = _in_outline(painted, label_map.body, spacing, float(rng.uniform(6, 24)))
     out[np.isin(out, _tissues_of(label_map.known))] = tissue_id("visceral_fat")
@@ -148,9 +152,13 @@ def _tissues_of(structures: frozenset[str]) -> list[int]:
 
 def _in_outline(painted: np.ndarray, body: np.ndarray, spacing: float, fat_mm: float) -> np.ndarray:
     """Dress the painted inside in skin, fat and muscle that follow another body's outline."""
-    depth = ndimage.distance_transform_edt(np.pad(body, ((1, 1), (1, 1), (0, 0))), sampling=(spacing, spacing, 100.0))[1:-1, 1:-1]
+    depth = ndimage.distance_transform_edt(np.pad(body, ((1, 1), (1, 1), (0, 0))), sampling=(spacing, spacing, 100.0))[
+        1:-1, 1:-1
+    ]
     outside = np.isin(painted, [tissue_id(n) for n in ("air", "skin", "subcutaneous_fat", "table_foam", "table_shell")])
-    out = np.where(outside, np.where(depth < fat_mm + 25, tissue_id("muscle"), tissue_id("visceral_fat")), painted).astype(np.uint8)
+    out = np.where(
+        outside, np.where(depth < fat_mm + 25, tissue_id("muscle"), tissue_id("visceral_fat")), painted
+    ).astype(np.uint8)
     out[depth < fat_mm] = tissue_id("subcutaneous_fat")
     out[depth < 2.5] = tissue_id("skin")
     out[~body] = tissue_id("air")

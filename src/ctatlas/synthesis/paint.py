@@ -20,7 +20,7 @@ DOMES = {"right": (44.0, 26.0, -75.0, -25.0), "left": (40.0, 22.0, 80.0, -25.0)}
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where the voxels of an axis-aligned array lie in the person: coordinates along each axis, and their warp in mm."""
+    """Where the voxels of an axis-aligned array lie in the person: coordinates along each axis, their warp in mm."""
 
     x: np.ndarray
     y: np.ndarray
@@ -65,7 +65,9 @@ def frame_of(phantom: Phantom, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> F
     warp = [_smooth_noise(rng, (x, y, z), phantom.warp_mm) for _ in range(3)]
     bend = phantom.subject.scoliosis_mm * np.sin(z / 110)
     warp[0] += bend[None, None, :].astype(np.float32)
-    warp[1] += (phantom.subject.kyphosis * ((z - 80) / 150) ** 2 - phantom.subject.kyphosis / 2)[None, None, :].clip(-20, 20)
+    warp[1] += (phantom.subject.kyphosis * ((z - 80) / 150) ** 2 - phantom.subject.kyphosis / 2)[None, None, :].clip(
+        -20, 20
+    )
     reach = max(float(np.abs(w).max()) if w.size else 0.0 for w in warp)
     return Frame(x, y, z, (warp[0], warp[1], warp[2]), reach)
 
@@ -78,7 +80,9 @@ def _smooth_noise(
     for sd, pitch in zip(sds, WARP_PITCH_MM, strict=True):
         knots = rng.normal(0, sd, (14, 10, 24) if pitch > 100 else (26, 18, 44) if pitch > 50 else (48, 34, 84))
         for axis, positions in enumerate(axes):
-            knots = np.moveaxis(np.tensordot(_spline_weights(positions, pitch, knots.shape[axis]), knots, (1, axis)), 0, axis)
+            knots = np.moveaxis(
+                np.tensordot(_spline_weights(positions, pitch, knots.shape[axis]), knots, (1, axis)), 0, axis
+            )
         field += knots.astype(np.float32)
     return field
 
@@ -132,9 +136,13 @@ def _body(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Return labels with skin, fat, muscle wall and cavity fat; and the cavity."""
     outline = columns("outline.csv")
     z = frame.z
-    table = {key: np.interp(z, outline["z"], values).astype(np.float32) for key, values in outline.items() if key != "z"}
+    table = {
+        key: np.interp(z, outline["z"], values).astype(np.float32) for key, values in outline.items() if key != "z"
+    }
     girth = 1 + (subject.visceral - 1) * np.interp(z, [-260, -150, 40, 110], [0.3, 1, 1, 0.35]).astype(np.float32)
-    fat = subject.fat_mm * np.interp(z, [-300, -200, -100, 60, 150, 300], [1.3, 1.4, 1.0, 0.7, 0.5, 0.4]).astype(np.float32)
+    fat = subject.fat_mm * np.interp(z, [-300, -200, -100, 60, 150, 300], [1.3, 1.4, 1.0, 0.7, 0.5, 0.4]).astype(
+        np.float32
+    )
     px, py, _ = frame.coordinates((slice(None), slice(None), slice(None)))
     dy = py - table["y_centre"]
     muscle_width = (table["half_width"] - 16) * girth - (1 - subject.wall) * 6
@@ -158,7 +166,9 @@ def _body(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     return labels, cavity
 
 
-def _superellipse(x: np.ndarray, y: np.ndarray, a: np.ndarray | np.float32, b: np.ndarray | np.float32, n: float) -> np.ndarray:
+def _superellipse(
+    x: np.ndarray, y: np.ndarray, a: np.ndarray | np.float32, b: np.ndarray | np.float32, n: float
+) -> np.ndarray:
     u, v = np.abs(x) / np.maximum(a, 1), np.abs(y) / np.maximum(b, 1)
     q: np.ndarray = (u ** np.float32(n) + v ** np.float32(n)) ** np.float32(1 / n)
     return q

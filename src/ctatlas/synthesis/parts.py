@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ctatlas.synthesis.shapes import Point, Shape, Union, Ellipsoid, Tube, fan
+from ctatlas.synthesis.shapes import Ellipsoid, Point, Shape, Tube, Union, fan
 from ctatlas.synthesis.tables import placement
 
 
@@ -13,8 +14,8 @@ from ctatlas.synthesis.tables import placement
 class Part:
     """A shape and what it is made of.
 
-    `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on their
-    back). `over` limits painting to some tissues; `above`/`below` cut the shape at a dome of the diaphragm.
+    `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on
+    their back). `over` limits painting to some tissues; `above`/`below` cut the shape at a dome of the diaphragm.
     """
 
     tissue: str
@@ -72,7 +73,7 @@ def _fan(row: dict[str, Any]) -> Union:
     return fan(_point(row["apex"]), tuple(_point(point) for point in row["rim"]), float(row["radius"]))
 
 
-SHAPES = {"ellipsoid": _ellipsoid, "tube": _tube, "fan": _fan}
+SHAPES: dict[str, Callable[[dict[str, Any]], Shape]] = {"ellipsoid": _ellipsoid, "tube": _tube, "fan": _fan}
 
 
 def _shape(row: dict[str, Any]) -> Shape:

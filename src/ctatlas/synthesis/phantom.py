@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ctatlas.synthesis.clutter import lung_vessels, liver_vessels, mesentery, small_bowel
+from ctatlas.synthesis.clutter import liver_vessels, lung_vessels, mesentery, small_bowel
 from ctatlas.synthesis.parts import Part, placed_parts
 from ctatlas.synthesis.shapes import Point, Tube
 from ctatlas.synthesis.skeleton import rib_cage, spine
@@ -79,7 +79,8 @@ def draw_phantom(rng: np.random.Generator, *, sex: str | None = None) -> Phantom
     subject = _draw_subject(rng, sex)
     parts = placed_parts(subject.sex)
     organs = _draw_organs(rng, subject)
-    soft, bones = [], list(spine())
+    soft: list[Part] = []
+    bones = list(spine())
     for part in parts:
         moved = _placed(part, organs[part.organ], rng)
         if moved is None:
@@ -137,7 +138,9 @@ def _draw_organs(rng: np.random.Generator, subject: Subject) -> dict[str, dict[s
         drawn[name] = {
             "anchor": tuple(float(v) for v in group["anchor"]),
             "shift": tuple(float(v) for v in shift),
-            "scale": float((target / size.base_ml) ** (1 / 3)) if size and target else float(np.exp(rng.normal(0, 0.04))),
+            "scale": float((target / size.base_ml) ** (1 / 3))
+            if size and target
+            else float(np.exp(rng.normal(0, 0.04))),
             "target_ml": target,
             "absent": bool(size and rng.random() < size.absent),
         }
@@ -211,18 +214,22 @@ def iliac_arteries(belly: Point) -> list[Part]:
 
 def _arms(rng: np.random.Generator, subject: Subject) -> list[Part]:
     """Return the upper arms: skin over fat over muscle over bone, beside the head or beside the trunk."""
+    line: tuple[Point, ...]
     if subject.arms == "up":
         line = ((170.0, -8.0, 262.0), (178.0, -14.0, 330.0), (150.0, -30.0, 480.0))
     else:
         side = 205.0 + subject.fat_mm + rng.uniform(0, 25)
         line = ((170.0, -8.0, 262.0), (side - 8, 0.0, 120.0), (side, -10.0, -60.0), (side - 10, -25.0, -300.0))
     fat = min(0.4 * subject.fat_mm, 18.0)
-    layers = (("skin", 44 + fat), ("subcutaneous_fat", 42 + fat), ("muscle", 40.0), ("humerus_left", 11.0))
+    under_skin = ("air", "skin", "subcutaneous_fat")
+    layers: tuple[tuple[str, float, tuple[str, ...]], ...] = (
+        ("skin", 44 + fat, ("air",)),
+        ("subcutaneous_fat", 42 + fat, under_skin),
+        ("muscle", 40.0, under_skin),
+        ("humerus_left", 11.0, ("muscle", "subcutaneous_fat")),
+    )
     parts: list[Part] = []
-    for tissue, radius in layers:
-        over = ("air",) if tissue != "humerus_left" else ("muscle", "subcutaneous_fat")
-        if tissue in ("subcutaneous_fat", "muscle"):
-            over = ("air", "skin", "subcutaneous_fat")
+    for tissue, radius, over in layers:
         part = Part(tissue, Tube(line, (radius,) * len(line)), "shoulder", over=over)
         parts += [part, part.mirrored()]
     return parts

@@ -6,6 +6,7 @@ A shape tells how deep a point lies inside it, so that walls, shells and cores o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -113,7 +114,9 @@ class Tube:
             axis = np.subtract(end, start)
             length_2 = float(axis @ axis) or 1e-6
             dx, dy, dz = (v - np.float32(s) for v, s in zip((x, y, z), start, strict=True))
-            t = np.clip((dx * np.float32(axis[0]) + dy * np.float32(axis[1]) + dz * np.float32(axis[2])) / length_2, 0, 1)
+            t = np.clip(
+                (dx * np.float32(axis[0]) + dy * np.float32(axis[1]) + dz * np.float32(axis[2])) / length_2, 0, 1
+            )
             ex, ey, ez = (d - t * np.float32(a) for d, a in zip((dx, dy, dz), axis, strict=True))
             depth = r0 + (r1 - r0) * t - np.sqrt(ex * ex + ey * ey + ez * ez)
             deepest = depth if deepest is None else np.maximum(deepest, depth, out=deepest)
@@ -212,7 +215,9 @@ class Union:
 def fan(apex: Point, rim: tuple[Point, ...], radius: float) -> Union:
     """Build a curved plate, twice `radius` thick, between a point and a rim: the wing of the hip bone, the scapula."""
     corners = np.array(rim, dtype=float)
-    spans = list(zip(corners, corners[1:], strict=False))
+    spans = list(pairwise(corners))
     counts = [max(2, int(np.ceil(np.linalg.norm(b - a) / (1.3 * radius)))) for a, b in spans]
     ends = [np.linspace(a, b, n, endpoint=False) for (a, b), n in zip(spans, counts, strict=True)] + [corners[-1:]]
-    return Union(tuple(Tube((apex, (float(x), float(y), float(z))), (radius, radius)) for x, y, z in np.concatenate(ends)))
+    return Union(
+        tuple(Tube((apex, (float(x), float(y), float(z))), (radius, radius)) for x, y, z in np.concatenate(ends))
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,9 +22,11 @@ def spine() -> Iterator[Part]:
     """Yield discs, cord and vertebrae from the neck to L5, in painting order."""
     table = columns("spine.csv")
     levels = list(zip(*(table[key] for key in ("z", "y", "width_radius", "depth_radius", "half_height")), strict=True))
-    for (z0, y0, w0, d0, h0), (z1, y1, w1, d1, h1) in zip(levels, levels[1:], strict=False):
+    for (z0, y0, w0, d0, h0), (z1, y1, w1, d1, h1) in pairwise(levels):
         low, high = z0 + h0, z1 - h1
-        disc = Drum((0.0, (y0 + y1) / 2, (low + high) / 2), (w0 + w1) / 2, (d0 + d1) / 2, max((high - low) / 2 + 1.5, 2.0))
+        disc = Drum(
+            (0.0, (y0 + y1) / 2, (low + high) / 2), (w0 + w1) / 2, (d0 + d1) / 2, max((high - low) / 2 + 1.5, 2.0)
+        )
         yield Part("intervertebral_disc", disc, "frame")
     for z, y, width, depth, half in levels:
         yield from _vertebra(z, y, width, depth, half)

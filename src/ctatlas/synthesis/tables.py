@@ -105,8 +105,4 @@ def placement() -> Mapping[str, Any]:
 def columns(name: str) -> Mapping[str, np.ndarray]:
     """Return the numeric columns of `spine.csv` or `outline.csv`, sorted by rising z."""
     rows = sorted(_rows(name), key=lambda row: float(row["z"]))
-    return {
-        key: np.array([float(row[key]) for row in rows])
-        for key in rows[0]
-        if key not in ("level", "source")
-    }
+    return {key: np.array([float(row[key]) for row in rows]) for key in rows[0] if key not in ("level", "source")}

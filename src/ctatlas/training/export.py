@@ -53,7 +53,9 @@ def export(network: UNet, target: Path) -> str:
     error = largest_difference(network, target)
     if error > LARGEST_ERROR:
         target.unlink()
-        raise ModelError(f"{target.name}: logits differ from torch's by {error:.3g}, at most {LARGEST_ERROR} is allowed; not kept")
+        raise ModelError(
+            f"{target.name}: logits differ from torch's by {error:.3g}, at most {LARGEST_ERROR} is allowed; not kept"
+        )
     return sha256_file(target)
 
 

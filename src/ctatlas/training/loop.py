@@ -1,7 +1,8 @@
 """The training loop: several single-threaded workers update one shared network.
 
-On two cores two such workers make about 1.4 times the steps of one process with two threads. Samples are pure functions of
-(seed, worker, step); with one worker a run can be repeated exactly, with more the order of their updates is left to chance.
+On two cores two such workers make about 1.4 times the steps of one process with two threads. Samples are pure
+functions of (seed, worker, step); with one worker a run can be repeated exactly, with more the order of their updates
+is left to chance.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ctatlas.models.networks.unet import UNet
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.loss import segmentation_loss
 from ctatlas.training.pool import by_kind, load_pool
-from ctatlas.training.samples import CHANNELS, draw_sample
+from ctatlas.training.samples import CHANNELS, Sample, draw_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,9 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
     network.share_memory()
     averaged.share_memory()
     context = multiprocessing.get_context("spawn")
-    step = context.Value("q", start)
     last = config.steps if until is None else min(until, config.steps)
-    arguments = (pool, run, config, network, averaged, step, last)
-    processes = [context.Process(target=_work, args=(n, *arguments)) for n in range(workers)]
+    shared = Shared(pool, run, config, network, averaged, context.Value("q", start), last)
+    processes = [context.Process(target=_work, args=(n, shared)) for n in range(workers)]
     for process in processes:
         process.start()
     for process in processes:
@@ -102,38 +102,53 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
         raise RuntimeError(f"a training worker ended with {[process.exitcode for process in processes]}")
 
 
-def _work(
-    worker: int, pool: Path, run: Path, config: TrainConfig, network: UNet, averaged: UNet, counter: Any, last: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the workers have in common: both networks and the count of steps lie in shared memory."""
+
+    pool: Path
+    run: Path
+    config: TrainConfig
+    network: UNet
+    averaged: UNet
+    counter: Any
+    last: int
+
+    def next_step(self) -> int | None:
+        """Take the next step's number, or None when all are done."""
+        with self.counter.get_lock():
+            step = int(self.counter.value)
+            if step >= self.last:
+                return None
+            self.counter.value = step + 1
+            return step
+
+
+def _work(worker: int, shared: Shared) -> None:
     torch.set_num_threads(1)
     os.nice(2 * worker)
-    groups = by_kind(load_pool(pool))
+    config, network = shared.config, shared.network
+    groups = by_kind(load_pool(shared.pool))
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    state_file = run / f"optimiser_{worker}.pt"
+    state_file = shared.run / f"optimiser_{worker}.pt"
     if state_file.exists():
         optimiser.load_state_dict(torch.load(state_file, weights_only=True))
-    saved, window, averaged_at = time.monotonic(), [], int(counter.value)
-    while True:
-        with counter.get_lock():
-            step = int(counter.value)
-            if step >= last:
-                break
-            counter.value = step + 1
-        loss = _step(worker, step, config, network, optimiser, groups)
-        window.append(loss)
+    saved, losses, averaged_at = time.monotonic(), [], int(shared.counter.value)
+    while (step := shared.next_step()) is not None:
+        size = config.large_patch if step >= config.large_from * config.steps else config.small_patch
+        sample = draw_sample(groups, size, np.random.default_rng([config.seed, worker, step]))
+        losses.append(_update(network, optimiser, sample, config, step))
         if worker == 0:
-            average(averaged, network, ema_decay(config, step) ** max(step - averaged_at, 1))
+            average(shared.averaged, network, ema_decay(config, step) ** max(step - averaged_at, 1))
             averaged_at = step
         if time.monotonic() - saved > config.save_every_s:
-            _save(worker, run, step + 1, network, averaged, optimiser, window)
-            saved, window = time.monotonic(), []
-    _save(worker, run, last, network, averaged, optimiser, window)
+            _save(worker, step + 1, shared, optimiser, losses)
+            saved, losses = time.monotonic(), []
+    _save(worker, shared.last, shared, optimiser, losses)
 
 
-def _step(worker: int, step: int, config: TrainConfig, network: UNet, optimiser: torch.optim.Optimizer, groups: Any) -> float:
-    rng = np.random.default_rng([config.seed, worker, step])
-    size = config.large_patch if step >= config.large_from * config.steps else config.small_patch
-    sample = draw_sample(groups, size, rng)
+def _update(network: UNet, optimiser: torch.optim.Optimizer, sample: Sample, config: TrainConfig, step: int) -> float:
+    """Make one step; return the loss."""
     inputs = torch.from_numpy(sample.inputs)[None]
     target = torch.from_numpy(sample.target.astype(np.int64))[None]
     for group in optimiser.param_groups:
@@ -161,15 +176,14 @@ def average(averaged: UNet, network: UNet, decay: float) -> None:
         mean.lerp_(value, 1 - decay)
 
 
-def _save(
-    worker: int, run: Path, step: int, network: UNet, averaged: UNet, optimiser: torch.optim.Optimizer, window: list[float]
-) -> None:
-    _replace(run / f"optimiser_{worker}.pt", optimiser.state_dict())
+def _save(worker: int, step: int, shared: Shared, optimiser: torch.optim.Optimizer, losses: list[float]) -> None:
+    _replace(shared.run / f"optimiser_{worker}.pt", optimiser.state_dict())
     if worker == 0:
-        state = {"network": network.state_dict(), "averaged": averaged.state_dict(), "step": step}
-        _replace(run / "checkpoint.pt", state)
-    row = {"step": step, "worker": worker, "n": len(window), "loss": float(np.mean(window)) if window else None, "time": time.time()}
-    with (run / "log.jsonl").open("a") as log:
+        state = {"network": shared.network.state_dict(), "averaged": shared.averaged.state_dict(), "step": step}
+        _replace(shared.run / "checkpoint.pt", state)
+    mean = float(np.mean(losses)) if losses else None
+    row = {"step": step, "worker": worker, "n": len(losses), "loss": mean, "time": time.time()}
+    with (shared.run / "log.jsonl").open("a") as log:
         log.write(json.dumps(row) + "\n")
 
 

@@ -6,7 +6,7 @@ Everything lies on 3 mm grids in RAS order and is written once, as plain .npy fi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
 from ctatlas.synthesis.tables import tissue_id
 from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes
+from ctatlas.volume import read
 
 SPACING_MM = 3.0
 CENTRES_PER_CLASS = 1500
@@ -50,7 +51,9 @@ def load_pool(folder: Path) -> list[Member]:
     return members
 
 
-def build_pool(folder: Path, data: Path, *, seed: int, n_phantoms: int, n_completed: dict[str, int], workers: int) -> int:
+def build_pool(
+    folder: Path, data: Path, *, seed: int, n_phantoms: int, n_completed: dict[str, int], workers: int
+) -> int:
     """Draw and write the members that are not there yet; return how many there are.
 
     Parameters
@@ -94,7 +97,7 @@ def _write(folder: Path, kind: str, name: str, labels: np.ndarray, ct: np.ndarra
     np.save(entry.with_suffix(".labels.npy"), labels)
     if ct is not None:
         np.save(entry.with_suffix(".ct.npy"), ct)
-    np.savez(entry.with_suffix(".centres.npz"), **centres)
+    np.savez(entry.with_suffix(".centres.npz"), **centres)  # type: ignore[arg-type]  # savez names its own options
     entry.write_text(json.dumps({"kind": kind, "name": name}))
 
 
@@ -104,6 +107,7 @@ def _to_ras(array: np.ndarray) -> np.ndarray:
 
 
 def write_phantom_member(folder: Path, seed: int, n: int) -> None:
+    """Draw phantom `n` of a seed into the pool, where it is not there yet."""
     if (folder / f"phantom-{n:04d}.json").exists():
         return
     rng = np.random.default_rng([seed, 1, n])
@@ -116,16 +120,17 @@ def write_phantom_member(folder: Path, seed: int, n: int) -> None:
 
 
 def _load(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
-    import nibabel
-
-    image = nibabel.load(path)
-    zooms = image.header.get_zooms()[:3]
-    return np.asarray(image.dataobj), (float(zooms[0]), float(zooms[1]), float(zooms[2]))
+    scan = read(path).reoriented("RAS")
+    return scan.array, scan.grid.spacing_mm
 
 
 def _nearest(labels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    picks = [np.rint(np.arange(0, n * s, SPACING_MM) / s).astype(int).clip(0, n - 1) for n, s in zip(labels.shape, spacing, strict=True)]
-    return labels[np.ix_(*picks)]
+    picks = [
+        np.rint(np.arange(0, n * s, SPACING_MM) / s).astype(int).clip(0, n - 1)
+        for n, s in zip(labels.shape, spacing, strict=True)
+    ]
+    picked: np.ndarray = labels[np.ix_(*picks)]
+    return picked
 
 
 def _names(data: Path) -> dict[int, str]:
@@ -134,6 +139,7 @@ def _names(data: Path) -> dict[int, str]:
 
 
 def label_map_of(data: Path, name: str) -> LabelMap:
+    """Read one of the label maps as tissues on the pool's grid, with its body outline."""
     folder = "phantoms" if name.startswith("hra") else "labelmaps"
     labels, spacing = _load(data / folder / f"{name}_labels.nii.gz")
     labels = _to_ras(_nearest(labels, spacing))  # stored RAS → (left, back, head)
@@ -191,7 +197,7 @@ def body_mask(ct: np.ndarray) -> np.ndarray:
         return dense
     counts = np.bincount(parts.ravel())
     counts[0] = 0
-    body = parts == counts.argmax()
+    body: np.ndarray = parts == counts.argmax()
     for k in range(body.shape[2]):
         body[:, :, k] = ndimage.binary_fill_holes(body[:, :, k])
     return body
@@ -231,9 +237,3 @@ def by_kind(members: list[Member]) -> dict[str, list[Member]]:
     for member in members:
         groups.setdefault(member.kind, []).append(member)
     return groups
-
-
-def iter_names(folder: Path) -> Iterator[str]:
-    """Yield the names of all members."""
-    for entry in sorted(folder.glob("*.json")):
-        yield entry.stem

@@ -31,7 +31,11 @@ class Sample:
 
 
 def draw_sample(
-    groups: Mapping[str, Sequence[Member]], size: int, rng: np.random.Generator, *, shares: Mapping[str, float] = SOURCE_SHARES
+    groups: Mapping[str, Sequence[Member]],
+    size: int,
+    rng: np.random.Generator,
+    *,
+    shares: Mapping[str, float] = SOURCE_SHARES,
 ) -> Sample:
     """Draw one sample of `size`³ voxels of 4 mm."""
     kinds = [kind for kind in shares if groups.get(kind)]
@@ -39,10 +43,11 @@ def draw_sample(
     group = groups[kinds[int(rng.choice(len(kinds), p=p / p.sum()))]]
     member = group[int(rng.integers(len(group)))]
     points = _points(rng, _centre(rng, member), size)
-    labels_box, origin = _box(member.labels, points)
-    target_tissue = ndimage.map_coordinates(labels_box, points - origin, order=0, mode="constant", cval=0)
-    target = class_of_tissue()[target_tissue]
-    hu = _brightness(rng, member, labels_box, points, origin, size)
+    box, local = _box(member.labels.shape, points)
+    labels = np.asarray(member.labels[box])
+    target = class_of_tissue()[ndimage.map_coordinates(labels, local, order=0, mode="constant", cval=0)]
+    image = None if member.ct is None else np.asarray(member.ct[box])
+    hu = _brightness(rng, labels, image, local, own=member.kind == "torso")
     hu = _scan(rng, hu, real=member.ct is not None)
     hu, target = _field_of_view(rng, hu, target)
     return Sample(to_channels(hu), target)
@@ -75,7 +80,9 @@ def _points(rng: np.random.Generator, centre: np.ndarray, size: int) -> np.ndarr
     axis = np.arange(size, dtype=np.float32) - (size - 1) / 2
     steps = [(matrix[:, n, None] * axis).astype(np.float32) for n in range(3)]
     points = (
-        steps[0][:, :, None, None] + steps[1][:, None, :, None] + steps[2][:, None, None, :]
+        steps[0][:, :, None, None]
+        + steps[1][:, None, :, None]
+        + steps[2][:, None, None, :]
         + centre.astype(np.float32)[:, None, None, None]
     )
     strength = rng.uniform(0.3, 1.4)
@@ -84,7 +91,8 @@ def _points(rng: np.random.Generator, centre: np.ndarray, size: int) -> np.ndarr
         for component in range(3):
             knots = rng.normal(0, sd * strength / SPACING_MM, (n, n, n)).astype(np.float32)
             points[component] += _upsampled(knots, size, pitch)
-    return points
+    bent: np.ndarray = points
+    return bent
 
 
 def _upsampled(knots: np.ndarray, size: int, pitch: float) -> np.ndarray:
@@ -108,35 +116,33 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
     return rotation
 
 
-def _box(array: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut out the part of a member that the points touch, with its origin; at least one voxel."""
+def _box(shape: tuple[int, ...], points: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray]:
+    """Return the index box of an array that points touch (at least one voxel); and the points from its corner on."""
     low = np.floor(points.reshape(3, -1).min(axis=1)).astype(int) - 1
     high = np.ceil(points.reshape(3, -1).max(axis=1)).astype(int) + 2
-    low = np.minimum(np.maximum(low, 0), np.array(array.shape) - 1)
-    high = np.maximum(np.minimum(high, array.shape), low + 1)
-    cut = np.asarray(array[low[0] : high[0], low[1] : high[1], low[2] : high[2]])
-    return cut, low[:, None, None, None].astype(np.float32)
+    low = np.minimum(np.maximum(low, 0), np.array(shape) - 1)
+    high = np.maximum(np.minimum(high, shape), low + 1)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return box, points - low[:, None, None, None].astype(np.float32)
 
 
 def _brightness(
-    rng: np.random.Generator, member: Member, labels_box: np.ndarray, points: np.ndarray, origin: np.ndarray, size: int
+    rng: np.random.Generator, labels: np.ndarray, image: np.ndarray | None, points: np.ndarray, *, own: bool
 ) -> np.ndarray:
-    """Return the HU of the patch: the member's own CT, its CT in another phase, or all drawn."""
-    local = points - origin
-    if member.kind == "torso":
-        ct, _ = _box(member.ct, points) if member.ct is not None else (labels_box, origin)
-        return _linear(ct, local)
+    """Return the HU of the patch: the image as it is (`own`), the image in another phase, or all drawn."""
+    if own and image is not None:
+        return _linear(image, points)
     intensities = draw_intensities(rng)
-    if member.ct is not None and rng.random() < 0.75:
-        ct, _ = _box(member.ct, points)
-        hu = ct.astype(np.float32)
+    if image is not None and rng.random() < 0.75:
+        hu = image.astype(np.float32)
         if rng.random() < 0.65:
-            hu = hu + _recolour(rng, intensities)[labels_box]
-        return _linear(hu, local)
-    hu = np.array(intensities.hu, dtype=np.float32)[labels_box]
-    texture = np.array(intensities.texture_hu, dtype=np.float32)[labels_box]
-    hu = hu + texture * rng.standard_normal(labels_box.shape, dtype=np.float32) * 0.8
-    patch = _linear(hu, local)
+            hu = hu + _recolour(rng, intensities)[labels]
+        return _linear(hu, points)
+    hu = np.array(intensities.hu, dtype=np.float32)[labels]
+    texture = np.array(intensities.texture_hu, dtype=np.float32)[labels]
+    hu = hu + texture * rng.standard_normal(labels.shape, dtype=np.float32) * 0.8
+    patch = _linear(hu, points)
+    size = patch.shape[0]
     for sd in (14.0, 10.0):
         knots = rng.normal(0, sd * rng.random() / 2, (6, 6, 6)).astype(np.float32)
         patch += np.where(patch > -300, _upsampled(knots, size, size * GRID_MM / 3), 0)
@@ -155,8 +161,19 @@ def _recolour(rng: np.random.Generator, intensities: Intensities) -> np.ndarray:
 
 
 RECOLOURED = frozenset(
-    "liver spleen pancreas renal_cortex renal_medulla stomach_wall bowel_wall colon_wall adrenal_gland aorta abdominal_artery"
-    " inferior_vena_cava iliac_vein portal_vein hepatic_vein left_heart_blood right_heart_blood myocardium urine muscle".split()
+    (
+        *("liver", "spleen", "pancreas", "renal_cortex", "renal_medulla", "stomach_wall", "bowel_wall", "colon_wall"),
+        *(
+            "adrenal_gland",
+            "aorta",
+            "abdominal_artery",
+            "inferior_vena_cava",
+            "iliac_vein",
+            "portal_vein",
+            "hepatic_vein",
+        ),
+        *("left_heart_blood", "right_heart_blood", "myocardium", "urine", "muscle"),
+    )
 )
 
 
@@ -198,5 +215,3 @@ def _field_of_view(rng: np.random.Generator, hu: np.ndarray, target: np.ndarray)
         hu = np.where(outside, np.float32(-1000), hu)
         target = np.where(outside, np.uint8(IGNORED), target)
     return hu, target
-
-

@@ -25,8 +25,8 @@ class ConvBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, n_in, x, y, z) → (n, n_out, x/stride, y/stride, z/stride)."""
         x = self.act(self.norm1(self.conv1(x)))
-        x = self.act(self.norm2(self.conv2(x)))
-        return x
+        y: torch.Tensor = self.act(self.norm2(self.conv2(x)))
+        return y
 
 
 class UNet(nn.Module):

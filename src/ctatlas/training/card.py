@@ -1,0 +1,134 @@
+"""Write the bundled model's card: `python -m ctatlas.training.card MODEL_FOLDER [--evidence FIGURES.json]`.
+
+Classes and channels come from the trainer's own tables, figures from `benchmarks/base_model.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ctatlas.hashing import sha256_file
+from ctatlas.training.classes import trained_classes
+from ctatlas.training.loop import TrainConfig
+from ctatlas.training.samples import CHANNELS, GRID_MM
+
+AUXILIARY = ("lungs", "small_bowel", "other_bone", "chest_vessels")
+SPLIT = {"hips": "hip", "femurs": "femur", "iliopsoas": "iliopsoas"}
+CALIBRATED = ("body", "lung_left", "lung_right", "trachea")
+DESCRIPTION = "Organs, vessels and bones of the trunk in CT at 4 mm: calibrated HU, a small U-Net, anatomical rules."
+NOT_FOR = (
+    "Clinical use, volumetry of single patients, children, tumours; validated on one patient against machine labels."
+)
+PATIENT_DATA = "one labelled CT (ts-example), four unlabelled CTs, one patient's label map (SPL), one pelvis (CORT)"
+USABLE_FROM = 0.7  # mean Dice on every sort of data on which the structure was measured
+DATA = {
+    "phantom": "unseen phantoms (seed 90001)",
+    "label map": "unseen completions of four label maps (seed 90001)",
+    "real": "lidc-0001, native 1.5 mm grid, labels by TotalSegmentator v2",
+}
+
+
+def statuses(figures: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Judge every structure by its figures.
+
+    "not_usable": does not beat the position prior on some sort of data. "usable": beats it everywhere with a mean Dice
+    of at least `USABLE_FROM`. "experimental": the rest, and what was never measured.
+    """
+    judged: dict[str, str] = {}
+    rows = [row for row in figures if row["mean_dice"] is not None]
+    for name in sorted({row["structure"] for row in rows}):
+        own = [row for row in rows if row["structure"] == name]
+        beaten = all(row["mean_dice"] > (row["prior_dice"] or 0) for row in own)
+        good = all(row["mean_dice"] >= USABLE_FROM for row in own)
+        judged[name] = "not_usable" if not beaten else "usable" if good else "experimental"
+    return judged
+
+
+def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str, Any], version: str) -> str:
+    """Return the card as TOML."""
+    judged = statuses(figures)
+    rank = ["not_usable", "experimental", "usable"]
+    out = [
+        'name = "ctatlas/base"',
+        f'version = "{version}"',
+        'license = "Apache-2.0; the sources of training data keep theirs, see [[attribution]]"',
+        f'description = "{DESCRIPTION}"',
+        f'not_for = "{NOT_FOR}"',
+        'citation = "ctatlas, https://github.com/ctatlas/ctatlas"',
+        "",
+        "[input]",
+        f"spacing_mm = [{GRID_MM}, {GRID_MM}, {GRID_MM}]",
+        'orientation = "RAS"',
+        "channels = [",
+        *(f"  {{ clip = [{low}, {high}], subtract = {minus}, divide = {by} }}," for low, high, minus, by in CHANNELS),
+        "]",
+        "",
+        "[window]",
+        "shape = [64, 64, 64]",
+        "overlap = 0.5",
+        "",
+        "[weights]",
+        'file = "base.onnx"',
+        f'sha256 = "{sha256_file(folder / "base.onnx")}"',
+        "",
+        "[calibrated]",
+        f"structures = {json.dumps(list(CALIBRATED))}",
+    ]
+    for each in trained_classes():
+        role = "background" if each.channel == 0 else "auxiliary" if each.name in AUXILIARY else "structure"
+        out += ["", "[[classes]]", f"channel = {each.channel}", f'name = "{each.name}"', f'role = "{role}"']
+        names = [each.name]
+        if each.name in SPLIT:
+            names = [f"{SPLIT[each.name]}_{side}" for side in ("left", "right")]
+            out.append(f'split = {{ left = "{names[0]}", right = "{names[1]}" }}')
+        if role == "structure":
+            out.append(f'status = "{min((judged.get(name, "experimental") for name in names), key=rank.index)}"')
+    out += ["", "[[rules]]", 'kind = "table"', 'name = "torso"', 'source = "anatomy_rules/data/torso.toml"']
+    for row in figures:
+        if row["mean_dice"] is not None:
+            prior = "" if row["prior_dice"] is None else f"position prior {row['prior_dice']:.3f}"
+            out += [
+                "",
+                "[[evidence]]",
+                f'structure = "{row["structure"]}"',
+                f'data = "{DATA[row["sort"]]}"',
+                f"n = {row['n']}",
+            ]
+            out += ['metric = "mean Dice"', f"value = {row['mean_dice']:.4f}", f'note = "{prior}"']
+    table = tomllib.loads(files("ctatlas.training").joinpath("data", "attributions.toml").read_text(encoding="utf-8"))
+    for row in table["attribution"]:
+        out += ["", "[[attribution]]", f"text = {json.dumps(row['text'], ensure_ascii=False)}"]
+    out += ["", "[training]", *(f"{key} = {json.dumps(value)}" for key, value in training.items())]
+    return "\n".join(out) + "\n"
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Holds base.onnx; card.toml is written beside it.")],
+    evidence: Annotated[Path | None, typer.Option(help="JSON of benchmarks/base_model.py.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps really made.")] = TrainConfig().steps,
+    commit: Annotated[str, typer.Option(help="Commit whose trainer made the weights.")] = "",
+    version: str = "0.1",
+) -> None:
+    """Write the card."""
+    figures = json.loads(evidence.read_text())["summary"] if evidence else []
+    config = TrainConfig(steps=steps)
+    training = {
+        "script": "python -m ctatlas.training.base",
+        "commit": commit,
+        "seed": config.seed,
+        "steps": steps,
+        "widths": list(config.widths),
+        "patient_data": PATIENT_DATA,
+    }
+    (folder / "card.toml").write_text(card_text(folder, figures, training, version), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
