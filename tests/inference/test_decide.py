@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import entr
 
-from ctatlas.inference.decide import decide, entropy_map, probability_maps
+from ctatlas.inference.decide import decide
 from ctatlas.inference.restore import Slab, restore
 from ctatlas.inference.route import plan
 from ctatlas.kernels.boxes import Box
@@ -85,38 +84,3 @@ def test_thresholds_let_classes_share_voxels(alone: ModelCard) -> None:
         here = clear[channel]
         np.testing.assert_array_equal(found.mask(name)[BOX.slices][here], (expected[channel] * 3 > 0.5)[here])
     assert (sum(mask.astype(int) for _, mask in found.items()) > 1).any()
-
-
-def test_probabilities_are_in_255ths_of_the_classes_asked_for(card: ModelCard) -> None:
-    slabs, expected = made(card, 0.3)
-    found = probability_maps(slabs, card, GRID, ["aorta", "colon"])
-    assert list(found) == ["aorta", "colon"]
-    for name, channel in (("aorta", 3), ("colon", 5)):
-        assert found[name].dtype == np.uint8
-        assert np.abs(found[name][BOX.slices] - expected[channel] * 255).max() <= 0.5 + 1e-3
-        found[name][BOX.slices] = 0
-        assert not found[name].any()
-
-
-@pytest.mark.parametrize("concentration", [0.05, 1, 1e5])
-def test_entropy_is_shannons_over_the_largest_possible(concentration: float, card: ModelCard) -> None:
-    slabs, expected = made(card, concentration)
-    found = entropy_map(slabs, card, GRID)
-    shannon = entr(expected.clip(0, 1)).sum(axis=0) / np.log(6)
-    assert found.dtype == np.uint8
-    assert np.abs(found[BOX.slices] - shannon * 255).max() <= 1
-    found[BOX.slices] = 0
-    assert not found.any()
-
-
-def test_equal_probabilities_are_the_most_doubtful(card: ModelCard) -> None:
-    route = plan(GRID, card, BOX)
-    slabs = restore(np.full((6, *route.coarse.shape), 1 / 6, np.float32), route)
-    assert (entropy_map(slabs, card, GRID)[BOX.slices] == 255).all()
-
-
-def test_entropy_of_classes_alone_is_that_of_the_most_doubtful(alone: ModelCard) -> None:
-    slabs, expected = made(alone, 0.3)
-    doubts = (entr(expected.clip(0, 1)) + entr(1 - expected.clip(0, 1))) / np.log(2)
-    found = entropy_map(slabs, alone, GRID)[BOX.slices]
-    assert np.abs(found - doubts.max(axis=0) * 255).max() <= 1

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctatlas.inference.decide import decide, entropy_map
+from ctatlas.inference.certainty import entropy_map
+from ctatlas.inference.decide import decide
 from ctatlas.inference.restore import Slab, restore
 from ctatlas.inference.route import Route, plan
 from ctatlas.kernels.boxes import Box

@@ -2,10 +2,10 @@
 
 `engine.infer` strings the stages together: `calibrated` (body, lungs, airway, without learning) → `prepare` (crop,
 resample, normalise) → `predict` (windows through the network) → `restore` (back to the scan's grid, slab by slab) →
-`decide` (structures, probabilities, entropy). `route` is the way between both grids, `windows` where the network looks.
+`decide` (structures), and on request `certainty` (probabilities, entropy). `route` is the way between both grids,
+`windows` where the network looks.
 """
 
-from ctatlas.inference.decide import Inferred
-from ctatlas.inference.engine import infer, infer_within
+from ctatlas.inference.engine import Inferred, infer, infer_within
 
 __all__ = ["Inferred", "infer", "infer_within"]

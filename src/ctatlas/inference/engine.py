@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ModelError
 from ctatlas.inference.calibrated import find_calibrated
-from ctatlas.inference.decide import Inferred, decide, entropy_map, probability_maps
+from ctatlas.inference.certainty import ProbabilityMaps, entropy_map
+from ctatlas.inference.decide import decide
 from ctatlas.inference.predict import predict
 from ctatlas.inference.prepare import prepare
-from ctatlas.inference.restore import restore
+from ctatlas.inference.restore import Slab, restore
 from ctatlas.models import Model
 from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.scan import Volume
+from ctatlas.volume.segmentation import Segmentation
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What a model finds in a scan.
+
+    Attributes
+    ----------
+    segmentation : Segmentation
+        Every class of the card but the background, auxiliary ones too, under the names of the card, and what the card
+        takes from calibrated HU; not yet tidied.
+    probabilities : mapping of str to (i, j, k) uint8
+        Of the classes asked for; 255 is certain. 0 outside the body's box. Each is made when it is looked up.
+    entropy : (i, j, k) uint8 or None
+        0 where the network is certain, 255 where it cannot tell at all. 0 outside the body's box.
+    why_nothing : str
+        A few words when the scan shows no torso, so that nothing was looked for; else empty.
+    """
+
+    segmentation: Segmentation
+    probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
+    entropy: np.ndarray | None = None
+    why_nothing: str = ""
 
 
 def infer(
@@ -36,7 +61,7 @@ def infer(
     model : Model
     progress : Progress, optional
     save_probabilities : bool, optional
-        Whether the probabilities of the card's structures are wanted too: one uint8 array of the scan's shape each.
+        Whether the probabilities of the card's structures are wanted too.
     save_entropy : bool, optional
         Whether the entropy is wanted too.
 
@@ -94,12 +119,13 @@ def infer_within(
         On the scan's grid. Classes that are nowhere have empty masks.
     """
     card, grid = model.card, volume.grid
-    slabs = []
+    slabs: list[Slab] = []
     if body.any():
         prepared = prepare(volume, card, body)
         slabs = restore(predict(prepared, model, progress=progress), prepared.route)
+    asked = {name: channel for channel, name in card.foreground.items() if name in save_probabilities}
     return Inferred(
         decide(slabs, card, grid, progress=progress),
-        probability_maps(slabs, card, grid, save_probabilities),
-        entropy_map(slabs, card, grid) if save_entropy else None,
+        ProbabilityMaps(slabs, asked, grid) if asked else {},
+        entropy_map(slabs, card, grid, progress=progress) if save_entropy else None,
     )

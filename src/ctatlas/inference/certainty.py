@@ -1,0 +1,92 @@
+"""How sure the network was, where a person asks: probabilities and entropy on the scan's grid, a slab at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctatlas.inference.restore import Slab
+from ctatlas.models import ModelCard
+from ctatlas.progress import SILENT, Progress
+from ctatlas.volume.grid import Grid
+
+# A class below this everywhere in a slab is left out of its entropy: 117 such classes add less than a step of 1/255.
+_NEGLIGIBLE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityMaps(Mapping[str, np.ndarray]):
+    """The probabilities of classes by name, (i, j, k) uint8 each; 255 is certain, 0 outside the slabs.
+
+    A map is made anew whenever it is asked for, so that of a hundred classes only one is ever held.
+
+    Attributes
+    ----------
+    slabs : sequence of Slab
+    channels : mapping of str to int
+        Name of a class -> its channel.
+    grid : Grid
+        Of the scan.
+    """
+
+    slabs: Sequence[Slab]
+    channels: Mapping[str, int]
+    grid: Grid
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        channel = self.channels[name]
+        found = np.zeros(self.grid.shape, np.uint8, order="F")
+        for slab in self.slabs:
+            if slab.highest(channel) >= 0.5 / 255:
+                found[slab.box.slices] = _in_255(slab.probability(channel))
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.channels)
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+
+def entropy_map(slabs: Sequence[Slab], card: ModelCard, grid: Grid, *, progress: Progress = SILENT) -> np.ndarray:
+    """Give the entropy of the classes' probabilities, (i, j, k) uint8; 255 is the most there is, 0 outside the slabs.
+
+    Notes
+    -----
+    Arg-max: Shannon's entropy over all n classes by log n. Threshold: the largest entropy of a single class (found or
+    not found) by log 2, because there every class is a question of its own.
+    """
+    entropy = np.zeros(grid.shape, np.uint8, order="F")
+    measure = _doubt_of_one if card.decide == "threshold" else _doubt_among_all
+    progress.stage("entropy", len(slabs))
+    for slab in slabs:
+        entropy[slab.box.slices] = _in_255(measure(slab))
+        progress.advance()
+    return entropy
+
+
+def _doubt_among_all(slab: Slab) -> np.ndarray:
+    counted = [channel for channel in range(len(slab.planes)) if slab.highest(channel) > _NEGLIGIBLE]
+    doubt = np.zeros_like(slab.probability(counted[0]))
+    for channel in counted:
+        doubt += _surprise(slab.probability(channel))
+    return doubt / np.float32(np.log(max(2, len(slab.planes))))
+
+
+def _doubt_of_one(slab: Slab) -> np.ndarray:
+    doubt = np.zeros_like(slab.probability(0))
+    for channel in range(len(slab.planes)):
+        probability = slab.probability(channel)
+        np.maximum(doubt, _surprise(probability) + _surprise(1 - probability), out=doubt)
+    return doubt / np.float32(np.log(2))
+
+
+def _surprise(probability: np.ndarray) -> np.ndarray:
+    """Return -p log p, 0 at p = 0; numpy's float32 logarithm is several times as fast as `scipy.special.entr`."""
+    return np.asarray(-probability * np.log(np.maximum(probability, np.finfo(np.float32).tiny)))
+
+
+def _in_255(share: np.ndarray) -> np.ndarray:
+    return np.asarray(np.rint(share.clip(0, 1) * 255), np.uint8)
