@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctatlas.inference import infer_within
+from ctatlas.errors import ModelError
+from ctatlas.inference import infer, infer_within
 from ctatlas.inference.prepare import body_box
 from ctatlas.models import Model, load
 from ctatlas.volume.grid import Grid
@@ -112,3 +113,53 @@ def test_no_body_gives_every_structure_without_a_voxel(model: Model) -> None:
 def test_one_slice_or_one_voxel_is_a_scan_too(shape: tuple[int, int, int], model: Model) -> None:
     volume = Volume(np.full(shape, 300, np.int16), Grid(shape, OBLIQUE))
     assert infer_within(volume, model, everywhere(volume)).segmentation.grid == volume.grid
+
+
+def torso() -> Volume:
+    """Return a trunk in air: skin, fat and muscle, two lungs, and a liver of 130 HU on the patient's right."""
+    x, y, z = np.meshgrid(np.arange(80), np.arange(60), np.arange(45), indexing="ij")
+    outline = ((x - 39.5) / 34) ** 2 + ((y - 29.5) / 25) ** 2
+    hu = np.full(x.shape, -1000, np.int16)
+    hu[outline < 1] = -100
+    hu[outline < 0.8] = 50
+    hu[((np.abs(x - 39.5) - 14) / 9) ** 2 + ((y - 30) / 14) ** 2 + ((z - 34) / 9) ** 2 < 1] = -850
+    hu[(x > 45) & (x < 62) & (np.abs(y - 30) < 10) & (z > 4) & (z < 18)] = 130
+    return Volume(hu, Grid(hu.shape, np.diag([4.0, 4.0, 5.0, 1])))
+
+
+CALIBRATED = '[calibrated]\nstructures = ["body", "lung_left", "lung_right"]'
+HU = {"gallbladder": -100, "spleen": 50, "liver": 130}
+
+
+@pytest.mark.parametrize("order", ["RAS", "LPS", "SAL"])
+def test_what_hu_gives_stands_beside_what_the_network_gives(order: str, tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "tiny", list(HU), hu=HU, extra=CALIBRATED))
+    volume = torso().reoriented(order)
+    found = infer(volume, model, save_probabilities=True, save_entropy=True)
+    at = found.segmentation.reoriented("RAS")
+    assert set(at.names) == {*HU, "body", "lung_left", "lung_right"}
+    assert at.mask("liver")[48:60, 24:36, 7:16].all()
+    assert at.mask("lung_right")[50:58, 26:34, 30:38].all()  # x grows to the patient's right
+    assert at.mask("lung_left")[21:29, 26:34, 30:38].all()
+    assert at.mask("body")[15:65, 15:45, 2:43].all()
+    assert not at.mask("body")[:4].any()
+    assert list(found.probabilities) == list(HU)
+    assert found.probabilities["liver"].shape == volume.grid.shape == found.entropy.shape
+    assert found.why_nothing == ""
+
+
+def test_a_scan_without_a_torso_gives_nothing_and_the_reason(tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "tiny", list(HU), hu=HU, extra=CALIBRATED))
+    air = Volume(np.full((30, 20, 10), -1000, np.int16), Grid((30, 20, 10), np.diag([4.0, 4.0, 5.0, 1])))
+    found = infer(air, model)
+    assert found.why_nothing
+    assert set(found.segmentation.n_voxels().values()) == {0}
+    assert set(found.segmentation.names) == {*HU, "body", "lung_left", "lung_right"}
+    assert found.entropy is None
+    assert not found.probabilities
+
+
+def test_a_card_that_asks_hu_for_too_much_is_refused(tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "tiny", extra='[calibrated]\nstructures = ["pancreas"]'))
+    with pytest.raises(ModelError, match="can't find pancreas without learning; can: body, lung_left"):
+        infer(torso(), model)
