@@ -1,15 +1,50 @@
-"""What the rules did to a segmentation, and why."""
+"""What rules say, and what came of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import numpy as np
 
-    from ctatlas.anatomy_rules.components import Parts
+    from ctatlas.anatomy_rules.components import Box, Component
     from ctatlas.volume import Segmentation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """Voxels that pass from one structure to another.
+
+    Attributes
+    ----------
+    structure, to : str
+        Names; empty for no structure. A `to` that is not in the segmentation yet comes to be.
+    box : Box
+        Part of the grid.
+    voxels : (i, j, k) bool
+        Within the box.
+    why : str
+    component : Component, optional
+        Of `structure`, when the voxels are just this component; where `structure` is empty, that of `to` which takes
+        them up.
+    """
+
+    structure: str
+    to: str
+    box: Box
+    voxels: np.ndarray
+    why: str
+    component: Component | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule says about a structure: what changes, what is only worth a note, whether others take its place."""
+
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +55,9 @@ class Finding:
     ----------
     structure, rule : str
         Name of the structure, kind of the rule.
-    removed_ml, added_ml : float
     why : str
-        One line a radiologist can check: where, what was found, what was expected.
+        A few words that a radiologist can check: what was found, what was expected.
+    removed_ml, added_ml : float
     """
 
     structure: str
@@ -34,28 +69,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """A segmentation after the rules, and what they found in the order of the rules."""
+    """A segmentation after the rules, and what they found, in the order of the rules."""
 
     segmentation: Segmentation
     findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one rule says about one structure.
-
-    Attributes
-    ----------
-    changed : mapping of str to Parts
-        New state of the structures it changes; a name not seen before is a new structure.
-    findings : tuple of Finding
-    gone : tuple of str
-        Structures that are no more, because others took their place.
-    """
-
-    changed: Mapping[str, Parts] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-    gone: tuple[str, ...] = ()
-
-
-NOTHING = Outcome()

@@ -1,4 +1,4 @@
-"""Rules about the place of a structure: order along the body, beside what, between what, inside and outside of what."""
+"""Rules about the place of a structure: order along the body, near what, between what, inside and outside of what."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from ctatlas.anatomy_rules.components import Box, Parts
-from ctatlas.anatomy_rules.findings import NOTHING, Finding, Outcome
-from ctatlas.anatomy_rules.landmarks import UP, Anatomy, Level
+from ctatlas.anatomy_rules.anatomy import SAMPLE_MM, Anatomy
+from ctatlas.anatomy_rules.components import Box
+from ctatlas.anatomy_rules.findings import Change, Outcome
+from ctatlas.anatomy_rules.landmarks import UP, Level, level_mm, midline
 from ctatlas.anatomy_rules.registry import rule
 from ctatlas.anatomy_rules.size import dropped
 
-Limits = tuple[float, float, float]
+Lengths = tuple[float, float, float]
 
 
 @rule("order_along_z")
@@ -27,108 +28,106 @@ def order_along_z(
 ) -> Outcome:
     """Drop components whose centre is not below (or above) a level of the reference structures by so many millimetres.
 
-    Where the end of the scan cuts the reference on the side that the level depends on, the true level is unknown, and
+    Where the end of the scan cuts the references on the side that the level depends on, the true level is unknown, and
     nothing is dropped.
     """
-    outcome = NOTHING
-    for references, sign in ((below or [], -1.0), (above or [], 1.0)):
-        height_mm = anatomy.level_mm(references, level)
-        extreme: Level = "bottom" if sign < 0 else "top"
-        if height_mm is None or (level != extreme and anatomy.cut_at(references, upper=sign < 0)):
-            continue
-        parts = anatomy.parts(name)
-        labels = [c.label for c in parts.components if sign * (c.centre_mm[UP] - height_mm) < by_mm]
-        why = f"not {'below' if sign < 0 else 'above'} the {level} of {' and '.join(references)} by {by_mm:g} mm"
-        outcome = dropped(name, parts, labels, kind="order_along_z", why=why)
-    return outcome
+    references, sign, far_end = (below, -1.0, "bottom") if below else (above or [], 1.0, "top")
+    height_mm = level_mm(anatomy, references, level)
+    if height_mm is None or (level != far_end and anatomy.cut_at(references, UP, upper=bool(below))):
+        return Outcome()
+    wrong = [c for c in anatomy.components(name) if sign * (float(c.centre_mm[UP]) - height_mm) < by_mm]
+    where = f"{'below' if below else 'above'} the {level} of {' and '.join(references)}"
+    return dropped(anatomy, name, wrong, f"not {where} by {by_mm:g} mm")
 
 
 @rule("near")
 def near(name: str, anatomy: Anatomy, *, of: list[str], within_mm: float) -> Outcome:
     """Drop components that nowhere come within a distance of the references; all stay where there are none."""
-    parts, references = anatomy.parts(name), anatomy.points_mm(of)
-    if not parts.components or not len(references):
-        return NOTHING
-    tree = KDTree(references)
-    labels = []
-    for component in parts.components:
-        points = parts.points_mm([component.label])
-        distances_mm, _ = tree.query(points[:: max(1, len(points) // 2000)], distance_upper_bound=within_mm)
-        labels += [component.label] if not np.isfinite(distances_mm).any() else []
-    return dropped(name, parts, labels, kind="near", why=f"not within {within_mm:g} mm of {' or '.join(of)}")
+    references = anatomy.points_mm(of)
+    if not len(references):
+        return Outcome()
+    tree, far = KDTree(references), []
+    for component in anatomy.components(name):
+        voxels = np.argwhere(anatomy.voxels(name, component)) + [side.start for side in component.box]
+        points = anatomy.grid.world(voxels[:: max(1, len(voxels) // 2000)])
+        distances_mm, _ = tree.query(points, distance_upper_bound=within_mm + SAMPLE_MM)
+        far += [component] if not np.isfinite(distances_mm).any() else []
+    return dropped(anatomy, name, far, f"not within {within_mm:g} mm of {' or '.join(of)}")
 
 
 @rule("between")
-def between(name: str, anatomy: Anatomy, *, of: list[str], margin_mm: Limits = (0.0, 0.0, 0.0)) -> Outcome:
-    """Drop components whose centre is not in the world box around the reference structures, widened by a margin.
+def between(name: str, anatomy: Anatomy, *, of: list[str], margin_mm: Lengths = (0.0, 0.0, 0.0)) -> Outcome:
+    """Drop components whose centre is not in the world box around the references, widened by a margin along x, y, z.
 
     Where fewer structures are found than named (one lung, one hip bone), nothing is dropped.
     """
-    parts, found = anatomy.parts(name), anatomy.present(of)
-    if not parts.components or len(found) < len(of):
-        return NOTHING
-    points = np.concatenate([anatomy.parts(reference).points_mm() for reference in found])
+    if len(anatomy.present(of)) < len(of):
+        return Outcome()
+    points = anatomy.points_mm(of)
     low, high = points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
-    labels = [c.label for c in parts.components if (c.centre_mm < low).any() or (c.centre_mm > high).any()]
-    return dropped(name, parts, labels, kind="between", why=f"not between {' and '.join(of)}")
+    wrong = [c for c in anatomy.components(name) if (c.centre_mm < low).any() or (c.centre_mm > high).any()]
+    return dropped(anatomy, name, wrong, f"not between {' and '.join(of)}")
 
 
 @rule("requires")
 def requires(name: str, anatomy: Anatomy, *, any_of: list[str]) -> Outcome:
     """Drop a structure that can't be in view because none of the structures always seen with it is."""
-    parts = anatomy.parts(name)
     if anatomy.present(any_of):
-        return NOTHING
-    why = f"none of {', '.join(any_of)} is in view"
-    return dropped(name, parts, [c.label for c in parts.components], kind="requires", why=why)
+        return Outcome()
+    return dropped(anatomy, name, anatomy.components(name), f"none of {', '.join(any_of)} is in view")
 
 
 @rule("near_midline")
 def near_midline(name: str, anatomy: Anatomy, *, within_mm: float) -> Outcome:
     """Drop components whose centre is farther than a distance from the middle of the body, to the left or right."""
-    parts, midline = anatomy.parts(name), anatomy.midline()
-    if midline is None:
-        return NOTHING
-    labels = [c.label for c in parts.components if abs(float(midline.to_the_right_mm(c.centre_mm))) > within_mm]
-    return dropped(name, parts, labels, kind="near_midline", why=f"farther than {within_mm:g} mm from the midline")
+    middle = midline(anatomy)
+    if middle is None:
+        return Outcome()
+    far = [c for c in anatomy.components(name) if abs(middle.to_the_right_mm(c.centre_mm)) > within_mm]
+    return dropped(anatomy, name, far, f"farther than {within_mm:g} mm from the midline")
 
 
 @rule("outside")
 def outside(name: str, anatomy: Anatomy, *, of: list[str]) -> Outcome:
-    """Take away the voxels that belong to the reference structures."""
-    parts = anatomy.parts(name)
-    return _cut(name, parts, ~_union(anatomy, of, parts.box), kind="outside", why=f"inside {' or '.join(of)}")
+    """Take away the voxels that belong to the references as well."""
+    changes = []
+    for reference in anatomy.present(of):
+        box = _shared(anatomy.box(name), anatomy.box(reference))
+        shared = anatomy.within(name, box) & anatomy.within(reference, box)
+        if shared.any():
+            changes.append(Change(name, "", box, shared, f"inside {reference}"))
+    return Outcome(tuple(changes))
 
 
 @rule("inside")
 def inside(name: str, anatomy: Anatomy, *, of: list[str], margin_mm: float = 0.0) -> Outcome:
-    """Take away the voxels farther than a margin outside the reference structures; all stay where there are none."""
-    parts = anatomy.parts(name)
-    if not parts.components or not anatomy.present(of):
-        return NOTHING
-    reach = [int(np.ceil(margin_mm / mm)) for mm in parts.grid.spacing_mm]
-    bounds = zip(parts.box, reach, parts.grid.shape, strict=True)
+    """Take away the voxels farther than a margin outside the references; all stay where there are none."""
+    box, references = anatomy.box(name), anatomy.present(of)
+    if box is None or not references:
+        return Outcome()
+    wide = _widened(anatomy, box, margin_mm)
+    allowed = np.zeros([side.stop - side.start for side in wide], dtype=bool)
+    for reference in references:
+        allowed |= anatomy.within(reference, wide)
+    if margin_mm and allowed.any():
+        allowed = ndimage.distance_transform_edt(~allowed, sampling=anatomy.grid.spacing_mm) <= margin_mm
+    beyond = anatomy.within(name, wide) & ~allowed
+    return Outcome((Change(name, "", wide, beyond, f"outside {' and '.join(of)}"),) if beyond.any() else ())
+
+
+def _shared(one: Box | None, other: Box | None) -> Box:
+    """Return what two boxes have in common; empty where one is missing."""
+    if one is None or other is None:
+        return slice(0, 0), slice(0, 0), slice(0, 0)
+    i, j, k = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return i, j, k
+
+
+def _widened(anatomy: Anatomy, box: Box, margin_mm: float) -> Box:
+    """Grow a box on all sides, as far as the grid goes."""
+    reach = [int(np.ceil(margin_mm / mm)) for mm in anatomy.grid.spacing_mm]
+    bounds = zip(box, reach, anatomy.grid.shape, strict=True)
     i, j, k = (slice(max(0, side.start - n), min(size, side.stop + n)) for side, n, size in bounds)
-    allowed = _union(anatomy, of, (i, j, k))
-    if margin_mm and not allowed.all():
-        allowed = ndimage.distance_transform_edt(~allowed, sampling=parts.grid.spacing_mm) <= margin_mm
-    i, j, k = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(parts.box, (i, j, k), strict=True))
-    return _cut(name, parts, allowed[i, j, k], kind="inside", why=f"outside {' and '.join(of)}")
+    return i, j, k
 
 
-def _union(anatomy: Anatomy, references: list[str], box: Box) -> np.ndarray:
-    """Return the voxels of all references in a box."""
-    union = np.zeros([side.stop - side.start for side in box], dtype=bool)
-    for reference in anatomy.present(references):
-        union |= anatomy.within(reference, box)
-    return union
-
-
-def _cut(name: str, parts: Parts, allowed: np.ndarray, *, kind: str, why: str) -> Outcome:
-    """Keep a structure's allowed voxels only."""
-    mask = parts.mask()
-    removed_ml = int(np.count_nonzero(mask & ~allowed)) * parts.grid.voxel_ml
-    if not removed_ml:
-        return NOTHING
-    kept = Parts.of(mask & allowed, parts.grid, parts.box)
-    return Outcome({name: kept}, (Finding(name, kind, why, removed_ml=removed_ml),))

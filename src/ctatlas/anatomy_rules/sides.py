@@ -7,11 +7,13 @@ from typing import Literal
 import numpy as np
 
 from ctatlas.anatomy import structures
-from ctatlas.anatomy_rules.components import Parts
-from ctatlas.anatomy_rules.findings import NOTHING, Finding, Outcome
-from ctatlas.anatomy_rules.landmarks import RIGHT, UP, Anatomy, Midline
+from ctatlas.anatomy_rules.anatomy import Anatomy
+from ctatlas.anatomy_rules.components import Box, Component
+from ctatlas.anatomy_rules.findings import Change, Outcome
+from ctatlas.anatomy_rules.landmarks import RIGHT, UP, Midline, is_mirrored, midline
 from ctatlas.anatomy_rules.registry import rule
 from ctatlas.anatomy_rules.size import dropped
+from ctatlas.volume import Grid
 
 Side = Literal["left", "right"]
 
@@ -32,81 +34,60 @@ def side(
     The side is that of the structure's name (`kidney_left`), else `expected`, which is not asked for where the organs
     lie mirror-wise. With `hand_over`, components on the wrong side go to the partner structure instead of nowhere.
     """
-    parts, midline = anatomy.parts(name), anatomy.midline()
-    known = structures().get(name)
-    wanted = (known.side if known else "") or (expected if not anatomy.mirrored() else "")
-    if midline is None or not wanted:
-        return NOTHING
+    known, middle = structures().get(name), midline(anatomy)
+    named = known.side if known else ""
+    wanted = named or expected or ""
+    if middle is None or not wanted or (not named and is_mirrored(anatomy)):
+        return Outcome()
     sign = 1 if wanted == "right" else -1
-    wrong = [c.label for c in parts.components if sign * float(midline.to_the_right_mm(c.centre_mm)) < -tolerance_mm]
-    partner = known.partner if known else ""
-    if wrong and hand_over and partner in anatomy.names:
-        return _handed_over(name, partner, anatomy, wrong)
-    return dropped(name, parts, wrong, kind="side", why=f"not on the patient's {wanted}")
-
-
-def _handed_over(name: str, partner: str, anatomy: Anatomy, labels: list[int]) -> Outcome:
-    """Make components part of the structure's partner."""
-    parts, other = anatomy.parts(name), anatomy.parts(partner)
-    moved = Parts.of(parts.mask(labels), parts.grid, parts.box)
-    i, j, k = (
-        slice(min(a.start, b.start), max(a.stop, b.stop)) if other.components else a
-        for a, b in zip(moved.box, other.box, strict=True)
-    )
-    box = (i, j, k)
-    both = np.zeros([side.stop - side.start for side in box], dtype=bool)
-    for one in (moved, other):
-        if one.components:
-            i, j, k = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(one.box, box, strict=True))
-            both[i, j, k] |= one.mask()
-    joined = Parts.of(both, parts.grid, box)
-    findings = (
-        Finding(name, "side", f"on the other side: given to {partner}", removed_ml=moved.volume_ml),
-        Finding(partner, "side", f"taken over from {name}", added_ml=joined.volume_ml - other.volume_ml),
-    )
-    return Outcome({name: parts.without(labels), partner: joined}, findings)
+    wrong = [c for c in anatomy.components(name) if sign * middle.to_the_right_mm(c.centre_mm) < -tolerance_mm]
+    partner = known.partner if known and hand_over and known.partner in anatomy.names else ""
+    return dropped(anatomy, name, wrong, f"not on the patient's {wanted}", to=partner)
 
 
 @rule("situs")
 def situs(name: str, anatomy: Anatomy) -> Outcome:
-    """Flag a liver on the patient's left; nothing is repaired, and rules with an expected side keep still."""
-    if not anatomy.mirrored():
-        return NOTHING
-    why = "most of it is on the patient's left: organs mirror-wise (situs inversus), or the scan's sides are wrong"
-    return Outcome(findings=(Finding(name, "situs", why),))
+    """Note a liver on the patient's left; nothing is repaired, and rules with an expected side keep still."""
+    if name != "liver" or not is_mirrored(anatomy):
+        return Outcome()
+    return Outcome(notes=("on the patient's left: organs mirror-wise (situs inversus), or the scan's sides are wrong",))
 
 
 @rule("split_sides")
 def split_sides(name: str, anatomy: Anatomy, *, left: str, right: str) -> Outcome:
     """Part a structure that holds both sides; a component that crosses the midline is cut there."""
-    parts = anatomy.parts(name)
-    right_half = _right_half(parts, anatomy.midline() or _middle_of_scan(parts))
-    sizes = np.bincount(parts.labels.ravel(order="K"))
-    share = np.bincount(parts.labels[right_half], minlength=len(sizes)) / np.maximum(sizes, 1)
-    crossing = [c for c in parts.components if 1 - ONE_SIDED < share[c.label] < ONE_SIDED]
-    on_right = share > 0.5
-    halves = on_right[parts.labels]
-    if crossing:
-        across = parts.mask([c.label for c in crossing])
-        halves[across] = right_half[across]
-    mask = parts.mask()
-    sides = {left: mask & ~halves, right: mask & halves}
-    why = f"{sum(c.volume_ml for c in crossing):.0f} mL cross the midline and were cut there"
-    findings = (Finding(name, "split_sides", why),) if crossing else ()
-    return Outcome({key: Parts.of(half, parts.grid, parts.box) for key, half in sides.items()}, findings, gone=(name,))
+    middle = midline(anatomy) or _middle_of_scan(anatomy.grid)
+    changes: list[Change] = []
+    for component in anatomy.components(name):
+        changes += _parted(name, anatomy, component, middle, left=left, right=right)
+    return Outcome(tuple(changes), replaced=True)
 
 
-def _right_half(parts: Parts, midline: Midline) -> np.ndarray:
-    """Return which voxels of the structure's box lie on the patient's right of the midline."""
-    x_mm, z_mm = (_coordinate(parts, axis) for axis in (RIGHT, UP))
-    return np.asarray(np.broadcast_to(x_mm > np.interp(z_mm, midline.z_mm, midline.x_mm), parts.labels.shape))
+def _parted(
+    name: str, anatomy: Anatomy, component: Component, middle: Midline, *, left: str, right: str
+) -> list[Change]:
+    """Give a component to one side, or cut it."""
+    voxels, on_right = anatomy.voxels(name, component), _right_half(anatomy.grid, component.box, middle)
+    share = np.count_nonzero(voxels & on_right) / np.count_nonzero(voxels)
+    if 1 - ONE_SIDED < share < ONE_SIDED:
+        return [
+            Change(name, left, component.box, voxels & ~on_right, "crosses the midline: cut there"),
+            Change(name, right, component.box, voxels & on_right, "crosses the midline: cut there"),
+        ]
+    return [Change(name, right if share > 0.5 else left, component.box, voxels, "its side", component)]
 
 
-def _coordinate(parts: Parts, world_axis: int) -> np.ndarray:
+def _right_half(grid: Grid, box: Box, middle: Midline) -> np.ndarray:
+    """Return which voxels of a box lie on the patient's right of the midline."""
+    x_mm, z_mm = (_coordinate(grid, box, axis) for axis in (RIGHT, UP))
+    return np.asarray(np.broadcast_to(x_mm > middle.x_at(z_mm), [part.stop - part.start for part in box]))
+
+
+def _coordinate(grid: Grid, box: Box, world_axis: int) -> np.ndarray:
     """Return a world coordinate of the voxels of a box, broadcastable to it: one line where the grid is not oblique."""
-    row = parts.grid.affine[world_axis]
+    row = grid.affine[world_axis]
     total = np.full((1, 1, 1), row[3])
-    for axis, part in enumerate(parts.box):
+    for axis, part in enumerate(box):
         steps_mm = row[axis] * np.arange(part.start, part.stop)
         if np.abs(steps_mm).max(initial=0.0) > 1e-3:
             shape = [1, 1, 1]
@@ -115,7 +96,7 @@ def _coordinate(parts: Parts, world_axis: int) -> np.ndarray:
     return total
 
 
-def _middle_of_scan(parts: Parts) -> Midline:
+def _middle_of_scan(grid: Grid) -> Midline:
     """Return a straight midline through the middle of the field of view, for want of a spine and a skin."""
-    centre_mm = parts.grid.world((np.array(parts.grid.shape) - 1) / 2)
+    centre_mm = grid.world((np.array(grid.shape) - 1) / 2)
     return Midline(centre_mm[UP : UP + 1], centre_mm[RIGHT : RIGHT + 1])
