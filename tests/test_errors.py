@@ -23,6 +23,11 @@ def test_each_error_is_ours_and_the_built_in_it_specialises(kind, built_in):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("kind", [errors.ScanError, errors.OutputError, errors.CtatlasError])
+def test_a_name_from_outside_cannot_break_the_line_or_colour_the_terminal(kind):
+    assert str(kind("a\nb\x1b[31m.nii: is empty\r")) == "a b [31m.nii: is empty "
+
+
 def test_the_docstring_draws_every_error():
     kinds = {name for name, value in vars(errors).items() if isinstance(value, type)}
     assert {name for name in kinds if name in errors.__doc__} == kinds

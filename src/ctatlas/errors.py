@@ -16,6 +16,10 @@ class CtatlasError(Exception):
 
     exit_code = 2
 
+    def __str__(self) -> str:
+        """Keep it one line: names and header values come from strangers and may hold line breaks or terminal codes."""
+        return "".join(letter if letter.isprintable() else " " for letter in super().__str__())
+
 
 class ScanError(CtatlasError, ValueError):
     """Refuse a scan."""

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-# Whatever pydicom and the decoders raise on damaged or hostile bytes. Source: tried on fixtures and damaged copies.
-PARSER_ERRORS = (AttributeError, ArithmeticError, EOFError, LookupError, NotImplementedError, OSError, RecursionError,
-                 RuntimeError, struct.error, TypeError, ValueError, MemoryError)
-
 _MULTI_FRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")   # enhanced, legacy converted enhanced
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"   # and its multi-frame variants below it
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"          # DICOMDIR
@@ -167,6 +163,18 @@ def first_study_uid(path: Path) -> str:
         return ""
 
 
+def parser_errors() -> tuple[type[Exception], ...]:
+    """Return whatever pydicom and the decoders raise on damaged or hostile bytes.
+
+    Source: tried on fixtures and thousands of damaged copies.
+    """
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (ArithmeticError, AttributeError, BytesLengthException, EOFError, InvalidDicomError, LookupError,
+            MemoryError, NotImplementedError, OSError, RecursionError, RuntimeError, struct.error, TypeError,
+            ValueError)
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """Keep pydicom's warnings about a file's small faults to ourselves: what matters is checked and said here."""
@@ -194,7 +202,7 @@ def _understanding(path: Path) -> Iterator[None]:
             yield
     except ScanError:
         raise
-    except PARSER_ERRORS as error:
+    except parser_errors() as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ScanError(f"{path.name}: is damaged or no valid DICOM ({reason}); copy it anew or remove it.") from error
 

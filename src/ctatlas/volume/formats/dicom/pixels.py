@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctatlas.errors import ScanError
-from ctatlas.volume.formats.dicom.headers import PARSER_ERRORS, PixelFormat, SliceHeader, quietly
+from ctatlas.volume.formats.dicom.headers import PixelFormat, SliceHeader, parser_errors, quietly
 from ctatlas.volume.limits import AT_MOST_SLICE_PIXELS
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _words(header: SliceHeader) -> np.ndarray:
     try:
         with quietly():
             words = _decoded(header.path, pixels)
-    except PARSER_ERRORS as error:
+    except parser_errors() as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         syntax = pixels.transfer_syntax or "unknown"
         raise ScanError(f"{name}: its pixels (transfer syntax {syntax}) cannot be decoded: {reason}. "
