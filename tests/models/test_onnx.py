@@ -47,13 +47,13 @@ def of_four_axes() -> bytes:
 
 
 def pointing_to(location: str) -> bytes:
-    """Return a network whose bias lies in another file."""
-    model = network(np.arange(3) * 100.0)
-    bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
-    bias.ClearField("raw_data")
-    bias.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", location), ("length", "12")):
-        entry = bias.external_data.add()
+    """Return a network whose kernel lies in another file; large, because small ones fail to load for other reasons."""
+    model = network(np.arange(200) * 100.0)
+    kernel = next(tensor for tensor in model.graph.initializer if tensor.name == "weight")
+    kernel.ClearField("raw_data")
+    kernel.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("length", "1600")):
+        entry = kernel.external_data.add()
         entry.key, entry.value = key, value
     return model.SerializeToString()
 
@@ -89,15 +89,17 @@ def test_what_is_no_such_network_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("location", ["bias.bin", "sub/bias.bin", "../bias.bin", "{folder}/bias.bin", "link.bin"])
+@pytest.mark.parametrize(
+    "location", ["kernel.bin", "sub/kernel.bin", "../kernel.bin", "{folder}/kernel.bin", "link.bin"]
+)
 def test_weights_in_another_file_are_refused_wherever_it_lies(
     location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = swapped(tmp_path / "tiny", pointing_to(location.format(folder=tmp_path / "tiny")))
     (folder / "sub").mkdir()
-    for place in (folder / "bias.bin", folder / "sub" / "bias.bin", tmp_path / "bias.bin"):
-        place.write_bytes(bytes(12))
-    (folder / "link.bin").symlink_to(tmp_path / "bias.bin")
+    for place in (folder / "kernel.bin", folder / "sub" / "kernel.bin", tmp_path / "kernel.bin"):
+        place.write_bytes(bytes(1600))
+    (folder / "link.bin").symlink_to(tmp_path / "kernel.bin")
     monkeypatch.chdir(folder)
     with pytest.raises(ModelError, match="not an ONNX network that onnxruntime can open"):
         load(folder)
