@@ -23,12 +23,14 @@ def blobs(shape: tuple[int, int, int], seed: int) -> np.ndarray:
 
 @st.composite
 def scans(draw: st.DrawFn) -> Volume:
-    """Draw a scan of 9 to 29 voxels a side, 1 to 5 mm, in any order of axes, turned by up to 30 degrees."""
+    """Draw a scan of 9 to 29 voxels a side, 1 to 5 mm, in any order of axes, turned and tilted by up to 30 degrees."""
     shape = draw(st.tuples(*[st.integers(9, 29)] * 3))
     spacing = draw(st.tuples(*[st.floats(1, 5)] * 3))
     turned = Rotation.from_euler("xyz", draw(st.tuples(*[st.floats(-30, 30)] * 3)), degrees=True).as_matrix()
     affine = np.eye(4)
-    affine[:3, :3] = turned * spacing
+    tilted = np.eye(3)
+    tilted[1, 2] = np.tan(np.deg2rad(draw(st.floats(-30, 30))))  # slices shifted against each other, as by a gantry
+    affine[:3, :3] = turned @ tilted * spacing
     affine[:3, 3] = draw(st.tuples(*[st.floats(-200, 200)] * 3))
     volume = Volume(blobs(shape, draw(st.integers(0, 99))), Grid(shape, affine))
     return volume.reoriented(draw(st.sampled_from(ALL_ORDERS)))
