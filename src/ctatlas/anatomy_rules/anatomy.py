@@ -108,8 +108,8 @@ class Anatomy:
         """Let voxels change hands."""
         for change in changes:
             source = change.structure or change.to
-            if change.to and change.to not in self._places:
-                self._make_room(change.to, self._places[source].layer)
+            if change.to:
+                self.introduce(change.to, beside=source)
             layer = self._places[source].layer
             self._own(layer)[change.box][change.voxels] = self._places[change.to].value if change.to else 0
             if change.component is None:
@@ -123,6 +123,11 @@ class Anatomy:
                 self._absorb(change.to, change.component, change.voxels)
             self._extents.pop(change.structure, None)
             self._extents.pop(change.to, None)
+
+    def introduce(self, name: str, *, beside: str) -> None:
+        """Know a new structure, empty until something is handed to it, in the layer of another."""
+        if name not in self._places:
+            self._make_room(name, self._places[beside].layer)
 
     def forget(self, name: str) -> None:
         """Take a structure's name away: others took its place."""

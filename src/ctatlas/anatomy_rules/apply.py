@@ -39,8 +39,10 @@ def apply_rules(segmentation: Segmentation, rules: Sequence[Rule]) -> Tidied:
             if name in anatomy.names:
                 outcome = RULES[row.kind](name, anatomy, **row.parameters)
                 findings += _findings(name, row.kind, outcome, segmentation.grid.voxel_ml)
+                for successor in outcome.replaced_by:
+                    anatomy.introduce(successor, beside=name)
                 anatomy.carry_out(outcome.changes)
-                if outcome.replaced:
+                if outcome.replaced_by:
                     anatomy.forget(name)
     return Tidied(anatomy.segmentation(), tuple(findings))
 

@@ -40,11 +40,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rule says about a structure: what changes, what is only worth a note, whether others take its place."""
+    """What a rule says about a structure: what changes, what is only worth a note, which others take its place."""
 
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
-    replaced: bool = False
+    replaced_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

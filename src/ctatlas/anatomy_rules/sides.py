@@ -60,7 +60,7 @@ def split_sides(name: str, anatomy: Anatomy, *, left: str, right: str) -> Outcom
     changes: list[Change] = []
     for component in anatomy.components(name):
         changes += _parted(name, anatomy, component, middle, left=left, right=right)
-    return Outcome(tuple(changes), replaced=True)
+    return Outcome(tuple(changes), replaced_by=(left, right))
 
 
 def _parted(
