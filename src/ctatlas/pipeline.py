@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ctatlas.anatomy_rules import apply_rules, rules_of
 from ctatlas.inference import infer
-from ctatlas.models import Model, load
+from ctatlas.hashing import sha256_json
+from ctatlas.models import Model, card, load
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import Extras, Found, Naming, name_outputs, write_results
 from ctatlas.volume import Segmentation, Volume, read
@@ -53,7 +54,7 @@ def segment(
     ScanError, ModelError
         When the scan can't be read or is no CT; when model, structure or label set is not known.
     """
-    network = _loaded(str(model))
+    network = _network(str(model))
     naming = name_outputs(network.card, structures, label_set)
     scan = source if isinstance(source, Volume) else read(source)
     found = find(scan, network, naming=naming, extras=Extras(), progress=progress)
@@ -88,7 +89,7 @@ def segment_to_folder(
     folder: Path, progress: Progress, *, source: ScanSource, model: str, naming: Naming, extras: Extras
 ) -> dict[str, object]:
     """Read one scan, find its structures and write them; return the summary of `write_results`."""
-    network = _loaded(model)
+    network = _network(model)
     progress.stage("read", 1)
     scan = source.read()
     found = find(scan, network, naming=naming, extras=extras, progress=progress)
@@ -96,7 +97,11 @@ def segment_to_folder(
     return write_results(folder, scan, found, naming=naming, extras=extras)
 
 
+def _network(model: str) -> Model:
+    return _loaded(model, sha256_json(card(model).model_dump(mode="json")))
+
+
 @lru_cache(maxsize=1)
-def _loaded(model: str) -> Model:
+def _loaded(model: str, card_sha256: str) -> Model:  # noqa: ARG001 - a changed card is another model
     """Load a model once for many scans."""
     return load(model)

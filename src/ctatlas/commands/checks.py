@@ -159,7 +159,11 @@ def _backends() -> Iterator[Check]:
 def _models() -> Iterator[Check]:
     from ctatlas.models import load, model_names
 
-    names = model_names()
+    try:
+        names = model_names()
+    except CtatlasError as error:
+        yield Check("models", "broken", str(error), "mend the settings")
+        return
     if not names:
         yield Check("models", "broken", "none", "reinstall ctatlas, whose package brings one")
     for name in names:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ctatlas.progress import Progress
 
 EXAMPLE = "ctatlas demo"
+MODEL = "ctatlas/base"
 DATA = Path(__file__).with_name("demo_data")
 SCAN = DATA / "lidc-idri-0001_ct.nii.gz"
 ATTRIBUTION = DATA / "ATTRIBUTION.txt"
@@ -36,7 +37,7 @@ def demo(
     from ctatlas.results import Extras
 
     extras = Extras(combined=True, statistics=True, preview=True)
-    (task,) = tasks_of(Job(SCAN, out, extras=extras))
+    (task,) = tasks_of(Job(SCAN, out, MODEL, extras=extras))
     names = {"ct.nii.gz": SCAN, "ATTRIBUTION.txt": ATTRIBUTION}
     with_scan = replace(task, work=partial(_with_files, names, task.work), makes=[*task.makes, *names])
     if not (quiet or json):

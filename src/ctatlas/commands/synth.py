@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "ctatlas synth phantom -n 20 --seed 1 phantoms"
 STEP_VERSION = 1  # raised whenever the same seed would give another phantom
-app = typer.Typer(help="Scans of people who never lived, with the truth about them.")
+app = typer.Typer(help="Scans of people who never lived, with the truth about them.", epilog=f"Example: {EXAMPLE}")
 
 
 @app.command("phantom", epilog=f"Example: {EXAMPLE}")
