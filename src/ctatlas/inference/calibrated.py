@@ -70,8 +70,8 @@ def find_calibrated(volume: Volume) -> Calibrated:
         return Calibrated(nothing, nothing, nothing, nothing, why)
     midline = midline_of(coarse.hu, body, spacing_mm)
     lungs = both_lungs(coarse.hu, body, tissue, midline=midline, spacing_mm=spacing_mm)
-    left, right, trachea = _refined_lungs(volume, coarse, lungs, tissue)
-    return Calibrated(_refined_body(volume, coarse, body), left, right, trachea)
+    left, right, trachea = _refined_lungs(volume, coarse, lungs, air=tissue | lungs.airway, body=body)
+    return Calibrated(_refined_body(volume, coarse, body, cavities=tissue), left, right, trachea)
 
 
 def find_body(volume: Volume) -> np.ndarray:
@@ -86,12 +86,13 @@ def find_lungs(volume: Volume) -> dict[str, np.ndarray]:
     return masks
 
 
-def _refined_body(volume: Volume, coarse: Coarse, body: np.ndarray) -> np.ndarray:
+def _refined_body(volume: Volume, coarse: Coarse, body: np.ndarray, *, cavities: np.ndarray) -> np.ndarray:
     """Bring the body to the scan's grid; one block to either side of the skin the scan's HU decides.
 
-    A solid block that is not body was taken away on purpose (table, clothes) and stays out.
+    A solid block that is not body was taken away on purpose (table, clothes) and stays out; lung at the edge of the
+    field of view is body.
     """
-    inside = ndimage.binary_erosion(body, border_value=1)
+    inside = ndimage.binary_erosion(body, border_value=1) | cavities
     near = body | (ndimage.binary_dilation(body) & (coarse.hu <= SOLID_HU))
     level = coarse.in_scan_order(np.where(inside, np.uint8(2), near.astype(np.uint8)))
     fine = np.zeros(volume.grid.shape, dtype=bool, order="F")
@@ -101,16 +102,18 @@ def _refined_body(volume: Volume, coarse: Coarse, body: np.ndarray) -> np.ndarra
     return fine
 
 
-def _refined_lungs(volume: Volume, coarse: Coarse, lungs: Lungs, tissue: np.ndarray) -> tuple[np.ndarray, ...]:
+def _refined_lungs(
+    volume: Volume, coarse: Coarse, lungs: Lungs, *, air: np.ndarray, body: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """Bring left lung, right lung and airway to the scan's grid; along their borders the scan's HU decides."""
     owner = np.zeros(coarse.hu.shape, dtype=np.uint8)
     for value, part in ((1, lungs.left), (2, lungs.right), (3, lungs.airway)):
-        owner[ndimage.binary_dilation(part) & (owner == 0)] = value
+        owner[ndimage.binary_dilation(part) & body & (owner == 0)] = value
     sure = np.zeros(coarse.hu.shape, dtype=bool)
     for value, part in ((1, lungs.left), (2, lungs.right), (3, lungs.airway)):
         owner[part] = value
         # What closing added (vessels) is no air, and stays as it is.
-        sure |= part & (ndimage.binary_erosion(part, border_value=1) | ~(tissue | lungs.airway))
+        sure |= part & (ndimage.binary_erosion(part, border_value=1) | ~air)
     owner, sure = coarse.in_scan_order(owner), coarse.in_scan_order(sure)
     found = tuple(np.zeros(volume.grid.shape, dtype=bool, order="F") for _ in range(3))
     for box in coarse.slabs(owner > 0):

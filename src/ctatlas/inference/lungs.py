@@ -18,6 +18,7 @@ GAS_IN_LARGE_HU = -975.0 # emphysema comes near gas, and no bubble is that large
 LARGE_ML = 600.0
 LUNG_ML = 100.0          # smaller pieces count if they reach the upper end of the scan, or lie beside a lung
 PIECE_ML = 3.0
+OUTSIDE = np.int16(3)    # beside 1 left, 2 right
 CLOSING_MM = 6.0         # takes in the vessels. Source: reference prototype, .967-.970 without
 
 
@@ -122,9 +123,14 @@ def _seeds(piece: np.ndarray, right_half: np.ndarray, spacing_mm: tuple[float, f
 
 
 def _flooded(hu: np.ndarray, piece: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Grow both seeds through a piece, the emptiest tissue first, so that they meet on the dense line between lungs."""
+    """Grow both seeds through a piece, the emptiest tissue first, so that they meet on the dense line between lungs.
+
+    What is not the piece is a seed of its own, lest a side creeps through it; voxels it takes go to the nearer side.
+    """
     level = np.where(piece, np.clip((hu + 1024) / 3, 0, 200), 255).astype(np.uint8)
-    return ndimage.watershed_ift(level, seeds)
+    flooded = ndimage.watershed_ift(level, np.where(piece, seeds, OUTSIDE))
+    nearest = ndimage.distance_transform_edt(flooded == OUTSIDE, return_distances=False, return_indices=True)
+    return np.asarray(flooded[tuple(nearest)])
 
 
 def _closed(lung: np.ndarray, free: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:

@@ -9,6 +9,8 @@ from scipy import ndimage
 SOLID_HU = -400.0      # half-way between air and fat or muscle. Source: reference prototype on real scans, body rule
 BARE_AIR_HU = -940.0   # blocks of lung, foam or cloth lie above it, of air below. Source: table of tissue HU
 SHEET_MM = 14.0        # thinner is cloth, a tube or the table's shell. Source: four tables looked at; 8 mm kept one
+NO_DATA_HU = -1020.0   # padding, clipped to -1024
+DISC = 0.96            # of disc and padding's hole together, the part they share
 LIMB_ML = 50.0         # arms beside the body count as body from this size; smaller pieces are tubes and leads
 LIMB_BONE_HU = 200.0
 
@@ -40,11 +42,27 @@ def body_inside_skin(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> 
         field of view cuts open. Empty when nothing is solid. Whether it is a person is not asked here.
     """
     quarter = ball(SHEET_MM / 4, spacing_mm)   # twice a small ball: as wide as once a large one, and much quicker
+    seen = field_of_view(hu)[:, :, None]
     solid = hu > SOLID_HU
-    core = ndimage.binary_erosion(solid, quarter, iterations=2, border_value=1)
+    core = ndimage.binary_erosion(solid | ~seen, quarter, iterations=2, border_value=1) & seen
     thick = ndimage.binary_dilation(core, quarter, iterations=2) & solid
     body = _filled_per_slice(_trunk_and_limbs(thick, hu, voxel_ml=float(np.prod(spacing_mm)) / 1000))
-    return _filled_per_slice(body | _lung_cut_open(body, hu, spacing_mm))
+    return _filled_per_slice(body | _lung_cut_open(body, hu, seen, spacing_mm))
+
+
+def field_of_view(hu: np.ndarray) -> np.ndarray:
+    """Find the circle of reconstruction, (x, y) bool; all of the slice unless a disc stands out of constant padding.
+
+    Air of some scanners is as low as padding, but what then stands out is the outline of body and table, no disc.
+    """
+    inside = np.asarray((hu > NO_DATA_HU).any(axis=2))
+    x, y = np.nonzero(inside)
+    if not len(x) or inside.all():
+        return np.ones_like(inside)
+    far = np.hypot(*np.ogrid[-x.mean() : len(inside) - x.mean() - 0.5, -y.mean() : inside.shape[1] - y.mean() - 0.5])
+    disc = far <= np.sqrt(len(x) / np.pi)
+    alike = np.count_nonzero(disc & inside) / np.count_nonzero(disc | inside)
+    return inside if alike >= DISC else np.ones_like(inside)
 
 
 def _trunk_and_limbs(thick: np.ndarray, hu: np.ndarray, voxel_ml: float) -> np.ndarray:
@@ -69,15 +87,19 @@ def _filled_per_slice(body: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _lung_cut_open(body: np.ndarray, hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+def _lung_cut_open(
+    body: np.ndarray, hu: np.ndarray, seen: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> np.ndarray:
     """Find lung that no slice encloses because the field of view ends in it: thick, not bare air, walled by body."""
-    smooth = ndimage.uniform_filter(hu, 3, mode="nearest")
-    spongy = ~body & (smooth > BARE_AIR_HU)
-    core = ndimage.binary_erosion(spongy, ball(9.0, spacing_mm), border_value=1)
+    known = np.broadcast_to(seen, hu.shape)
+    weight = ndimage.uniform_filter(known.astype(np.float32), 3, mode="nearest")
+    smooth = ndimage.uniform_filter(np.where(known, hu, 0), 3, mode="nearest") / np.maximum(weight, 1e-3)
+    spongy = ~body & known & (smooth > BARE_AIR_HU)
+    core = ndimage.binary_erosion(spongy | ~known, ball(9.0, spacing_mm), border_value=1) & spongy
     labels, n = cc3d.connected_components(spongy, connectivity=6, return_N=True)
     keep = np.zeros(n + 1, dtype=bool)
-    for label in np.unique(labels[core]):
+    for label in np.setdiff1d(labels[core], 0):
         here = labels == label
-        rim = ndimage.binary_dilation(here) & ~here
-        keep[label] = label != 0 and np.count_nonzero(rim & body) >= 0.8 * np.count_nonzero(rim)
-    return keep[labels]
+        rim = ndimage.binary_dilation(here) & ~here & known
+        keep[label] = np.count_nonzero(rim & body) >= 0.8 * np.count_nonzero(rim)
+    return np.asarray(keep[labels])

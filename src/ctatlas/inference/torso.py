@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-AT_LEAST_ML = 200.0
+AT_LEAST_MM2 = 5000.0                                 # in some slice: the trunk of a newborn child
 FAT_HU, AT_LEAST_FAT = (-160.0, -40.0), 0.01          # no one is without it; water, noise and MR are
 TISSUE_HU, AT_LEAST_TISSUE = (0.0, 130.0), 0.05       # muscle and organs; cloth, foam and couches are not
 AT_MOST_NOISE = 0.5                                   # of the variance between blocks, the part unlike their neighbours
@@ -27,7 +27,7 @@ def why_not_torso(
     spacing_mm : (3,) float
     """
     voxel_ml = float(np.prod(spacing_mm)) / 1000
-    if np.count_nonzero(body) * voxel_ml < AT_LEAST_ML:
+    if np.count_nonzero(body, axis=(0, 1)).max(initial=0) * spacing_mm[0] * spacing_mm[1] < AT_LEAST_MM2:
         return "nothing solid in the field of view"
     inner = ndimage.binary_erosion(body, iterations=2, border_value=1)
     smooth = ndimage.uniform_filter(hu, 3, mode="nearest")
