@@ -31,7 +31,7 @@ lint: .venv/.ready ## ruff, mypy --strict, import-linter
 	$(DEV)/ruff format --check .
 	$(DEV)/ruff check .
 	$(DEV)/mypy
-	$(DEV)/lint-imports
+	$(DEV)/lint-imports --no-cache
 
 format: .venv/.ready ## let ruff mend what it can
 	$(DEV)/ruff check --fix .
@@ -52,7 +52,7 @@ light-size: build/wheel-env/.ready ## what the light install takes, from a wheel
 	cd build && wheel-env/bin/ctatlas demo wheel-demo
 
 clean: ## forget environments and results
-	rm -rf .venv .venv-light build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-light build dist demo-output .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.ready: pyproject.toml
 	$(call environment,.venv)
