@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,26 @@ def test_killed_at_any_renaming_and_run_again_the_result_is_whole(tmp_path: Path
     found = content(tmp_path)
     del found["run.json"]
     assert found == {"masks/liver": "after", "table.csv": "after"}
+
+
+def test_ctrl_c_while_things_move_is_heard_when_they_are_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "old")
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path, "new")
+    record = whole_record(tmp_path)
+    found = content(tmp_path)
+    del found["run.json"]
+    assert record is not None
+    assert found == {"masks/liver": "new", "table.csv": "new"}
 
 
 def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,7 @@ from ctatlas.errors import OutputError
 
 RECORD = "run.json"
 _PARTIAL = ".ctatlas-partial"
-_REPLACED = ".replaced"
+_CONTENT = "content"
 
 
 def whole_record(folder: Path) -> dict[str, object] | None:
@@ -68,9 +70,9 @@ def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[st
             with _said_in_a_line(folder):
                 _refuse_to_replace(folder, makes)
                 shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir()
+                (partial / _CONTENT).mkdir(parents=True)
             try:
-                yield partial
+                yield partial / _CONTENT
                 with _said_in_a_line(folder):
                     _move_into_place(partial, folder, record)
             finally:
@@ -107,30 +109,50 @@ def _refuse_to_replace(folder: Path, makes: Sequence[str]) -> None:
 
 
 def _move_into_place(partial: Path, folder: Path, record: Mapping[str, object]) -> None:
-    files = {path.relative_to(partial).as_posix(): path for path in sorted(partial.rglob("*")) if path.is_file()}
-    for path in files.values():
-        _flush(path)
+    content = partial / _CONTENT
+    files = {path.relative_to(content).as_posix(): path for path in sorted(content.rglob("*")) if path.is_file()}
     sizes = {name: path.stat().st_size for name, path in files.items()}
     old, new = _tops(_record(folder)), {name.split("/", 1)[0] for name in files}
-    replaced = partial / _REPLACED
+    # While things move, the folder is marked as not whole, and all names that may be ours are on the list.
+    moving = {**record, "whole": False, "files": dict.fromkeys(sorted(old | new), 0)}
+    before = _written(partial / "before", moving)
+    after = _written(partial / "after", {**record, "whole": True, "files": sizes})
+    for path in (*files.values(), before, after):
+        _flush(path)
+    replaced = partial / "replaced"
     replaced.mkdir()
-    # From here to the last line the folder is marked as not whole, and all names that may be ours are on the list.
-    between = {**record, "whole": False, "files": dict.fromkeys(sorted(old | new), 0)}
-    _write_record(partial, folder, between)
-    for name in sorted(old | new):
-        if (folder / name).exists():
-            (folder / name).rename(replaced / name)
-        if name in new:
-            (partial / name).rename(folder / name)
-    _write_record(partial, folder, {**record, "whole": True, "files": sizes})
+    with _uninterrupted():
+        before.replace(folder / RECORD)
+        _flush(folder)
+        for name in sorted(old | new):
+            if (folder / name).exists():
+                (folder / name).rename(replaced / name)
+            if name in new:
+                (content / name).rename(folder / name)
+        after.replace(folder / RECORD)
+        _flush(folder)
 
 
-def _write_record(partial: Path, folder: Path, record: Mapping[str, object]) -> None:
-    path = partial / RECORD
+def _written(path: Path, record: Mapping[str, object]) -> Path:
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    _flush(path)
-    path.replace(folder / RECORD)
-    _flush(folder)
+    return path
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hear Ctrl-C and SIGTERM only when the block is over; it is one of milliseconds."""
+    if threading.current_thread() is not threading.main_thread():  # other threads are never interrupted
+        yield
+        return
+    heard: list[int] = []
+    usual = {number: signal.signal(number, lambda n, _: heard.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+    for late in heard:
+        signal.raise_signal(late)
 
 
 def _flush(path: Path) -> None:
