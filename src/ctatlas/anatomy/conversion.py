@@ -64,6 +64,4 @@ def _home(structure: str, targets: Mapping[str, int]) -> str:
 
 
 def _missing_parts(home: str, names: list[str]) -> tuple[str, ...]:
-    if home in names:
-        return ()
     return tuple(sorted(smallest_parts(home) - frozenset().union(*map(smallest_parts, names))))
