@@ -16,6 +16,7 @@ BRONCHUS_EMPTY_HU = -800.0    # narrower: more of each block is wall
 WINDPIPE_MM2 = (60.0, 700.0)  # lumen across. Source: tracheal diameter 16 to 19.5 mm (table of organ sizes), widely
 BRONCHUS_MM2 = 25.0
 CARINA_MM2 = 1100.0           # both main bronchi cut lengthwise in one slice
+WALL_HU = 150.0               # what is around a lumen is denser by this on average; around a leak it is lung
 GROWTH = 2.0                  # from slice to slice; more is a leak into lung
 OFF_MIDLINE_MM = 35.0
 WINDPIPE_MM = 30.0            # a shorter tube is gas in the gullet
@@ -40,6 +41,11 @@ class _Chest:
     def mm2(self, section: np.ndarray) -> float:
         """Return the area of a section."""
         return int(np.count_nonzero(section)) * self.spacing_mm[0] * self.spacing_mm[1]
+
+    def is_walled(self, z: int, section: np.ndarray) -> bool:
+        """Tell whether a wall stands out around a section."""
+        hu, rim = self.hu[:, :, z], ndimage.binary_dilation(section) & ~section
+        return bool(rim.any() and hu[rim].mean() - hu[section].mean() >= WALL_HU)
 
 
 def find_airway(
@@ -119,7 +125,9 @@ def _next_lumens(chest: _Chest, lumen: np.ndarray, z: int) -> list[np.ndarray]:
         lower = [
             section
             for section in chest.sections(z, threshold, start=lumen)
-            if chest.mm2(section) >= BRONCHUS_MM2 and chest.hu[:, :, z][section].min() <= BRONCHUS_EMPTY_HU
+            if chest.mm2(section) >= BRONCHUS_MM2
+            and chest.hu[:, :, z][section].min() <= BRONCHUS_EMPTY_HU
+            and chest.is_walled(z, section)
         ]
         if not lower or sum(map(chest.mm2, lower)) <= at_most:
             return lower

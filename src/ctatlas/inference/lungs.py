@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cc3d
+import fill_voids
 import numpy as np
 from scipy import ndimage
 
@@ -19,6 +20,7 @@ LARGE_ML = 600.0
 LUNG_ML = 100.0          # smaller pieces count if they reach the upper end of the scan, or lie beside a lung
 PIECE_ML = 3.0
 OUTSIDE = np.int16(3)    # beside 1 left, 2 right
+HOLE_MM2 = 150.0         # a vessel across
 CLOSING_MM = 6.0         # takes in the vessels. Source: reference prototype, .967-.970 without
 
 
@@ -134,10 +136,18 @@ def _flooded(hu: np.ndarray, piece: np.ndarray, seeds: np.ndarray) -> np.ndarray
 
 
 def _closed(lung: np.ndarray, free: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Close a lung over vessels and fissures, into free voxels only, and fill what it encloses in a slice."""
+    """Close a lung over vessels and fissures, into free voxels only, and fill what it encloses.
+
+    In a slice, small holes only: the dome of the liver is a hole too.
+    """
     sphere = ball(CLOSING_MM / 2, spacing_mm)
     wide = ndimage.binary_dilation(lung, sphere, iterations=2)
     closed: np.ndarray = ndimage.binary_erosion(wide, sphere, iterations=2, border_value=1)
+    closed = fill_voids.fill(closed)
     for z in range(lung.shape[2]):
-        closed[:, :, z] = ndimage.binary_fill_holes(closed[:, :, z])
+        section = closed[:, :, z]
+        holes, n = ndimage.label(ndimage.binary_fill_holes(section) & ~section)
+        small = np.bincount(holes.ravel(), minlength=n + 1) * spacing_mm[0] * spacing_mm[1] <= HOLE_MM2
+        small[0] = False
+        section |= small[holes]
     return np.asarray(lung | (closed & free))
