@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctatlas.anatomy_rules import apply_rules, rules_of
-from ctatlas.inference import infer
 from ctatlas.hashing import sha256_json
+from ctatlas.inference import infer
 from ctatlas.models import Model, card, load
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import Extras, Found, Naming, name_outputs, write_results
-from ctatlas.volume import Segmentation, Volume, read
+from ctatlas.volume import Segmentation, Volume, read, turn_between
 
 if TYPE_CHECKING:
     from ctatlas.volume import ScanSource
 
 # Raised whenever the same scan and the same model would give other files than before.
 STEP_VERSION = 1
+_ORIENTATION = "RAS"
 
 
 def segment(
@@ -69,17 +70,22 @@ def find(
     extras: Extras,
     progress: Progress = SILENT,
 ) -> Found:
-    """Find the structures of a scan in memory, under canonical names, with the extras that need the network."""
+    """Find the structures of a scan in memory, under canonical names, with the extras that need the network.
+
+    All is done in one order of axes and then turned back, so that how a scan was stored changes no voxel.
+    """
+    upright = scan.reoriented(_ORIENTATION)
     inferred = infer(
-        scan, model, progress=progress, save_probabilities=extras.probabilities, save_entropy=extras.entropy
+        upright, model, progress=progress, save_probabilities=extras.probabilities, save_entropy=extras.entropy
     )
     progress.stage("tidy", 1)
     tidied = apply_rules(inferred.segmentation, rules_of(model.card))
     progress.advance()
+    back = turn_between(_ORIENTATION, scan.grid.orientation)
     return Found(
-        naming.apply(tidied.segmentation),
-        inferred.probabilities,
-        inferred.entropy,
+        naming.apply(tidied.segmentation).reoriented(scan.grid.orientation),
+        {name: back.array(values) for name, values in inferred.probabilities.items()},
+        None if inferred.entropy is None else back.array(inferred.entropy),
         tuple(each for each in tidied.findings if each.structure in naming.needed),
         inferred.why_nothing,
     )

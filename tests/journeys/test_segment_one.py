@@ -79,14 +79,19 @@ def test_a_dicom_folder_gives_the_masks_of_the_file(
 
 
 @pytest.mark.parametrize("code", ["LPS", "SAR", "IPL"])
-def test_the_order_of_axes_does_not_move_an_organ(
-    ctatlas: Terminal, volume: Volume, model: Path, tmp_path: Path, code: str
+def test_the_order_of_axes_changes_no_voxel(
+    ctatlas: Terminal, volume: Volume, scan: Path, model: Path, tmp_path: Path, code: str
 ) -> None:
     write_volume(volume.reoriented(code), tmp_path / "turned.nii.gz")
-    ctatlas("segment", tmp_path / "turned.nii.gz", tmp_path / "out", "--model", model)
-    mask = nib.load(tmp_path / "out" / "segmentations" / "liver.nii.gz")
-    assert nib.aff2axcodes(mask.affine) == tuple(code)
-    assert dice(np.asarray(nib.as_closest_canonical(mask).dataobj) == 1, box_mask(LIVER)) > 0.9
+    extras = ["--save-probabilities", "--save-entropy"]
+    ctatlas("segment", scan, tmp_path / "out", "--model", model, *extras)
+    ctatlas("segment", tmp_path / "turned.nii.gz", tmp_path / "turned", "--model", model, *extras)
+    for name in ("segmentations/liver", "segmentations/spleen", "probabilities/spleen", "entropy"):
+        straight, turned = (nib.load(tmp_path / out / f"{name}.nii.gz") for out in ("out", "turned"))
+        assert nib.aff2axcodes(turned.affine) == tuple(code)
+        upright = nib.as_closest_canonical(turned)
+        np.testing.assert_array_equal(np.asarray(upright.dataobj), np.asarray(straight.dataobj))
+        np.testing.assert_allclose(upright.affine, straight.affine, atol=1e-4)
 
 
 def test_every_extra_is_written_and_named_by_the_run(

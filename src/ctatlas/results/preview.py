@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ WINDOW_HU = (-160.0, 240.0)
 # Indices grow toward the patient's left, back and feet, as rows and columns of a radiological picture do.
 _ORIENTATION = "LPI"
 _NOTICE = "not for clinical use"
+_AT_LEAST_LIGHT = 0.5
+_LEGEND_COLUMNS = 8
 _INK, _PAPER = "#e8e8e8", "#101010"
 
 
@@ -80,14 +83,16 @@ def preview(
     scan, found = volume.reoriented(_ORIENTATION), segmentation.reoriented(_ORIENTATION)
     shown = [name for name, count in found.n_voxels().items() if count]
     at = best_planes(found)
-    figure, axes = _panes(scan.grid.shape, scan.grid.spacing_mm)
+    figure, axes = _panes(scan.grid.shape, scan.grid.spacing_mm, n_named=len(shown))
     for plane, pane in zip(PLANES, axes, strict=True):
         _draw_plane(pane, plane, scan, at[plane.axis])
-    for name in shown:
+    for number, name in enumerate(shown, start=1):
         mask = found.mask(name)
         for plane, pane in zip(PLANES, axes, strict=True):
-            _outline(pane, mask.take(at[plane.axis], plane.axis), _color(name), _steps(plane, scan))
-    _legend(figure, {(names or {}).get(name, _display_name(name)): _color(name) for name in shown})
+            _outline(
+                pane, mask.take(at[plane.axis], plane.axis), _steps(plane, scan), str(number), color_on_black(name)
+            )
+    _legend(figure, {(names or {}).get(name, _display_name(name)): color_on_black(name) for name in shown})
     figure.suptitle(title, color=_INK, fontsize=11, x=0.01, ha="left")
     figure.text(0.99, 0.01, _NOTICE, color=_INK, fontsize=8, ha="right", va="bottom")
     picture = io.BytesIO()
@@ -116,7 +121,9 @@ def best_planes(segmentation: Segmentation) -> tuple[int, int, int]:
     return i, j, k
 
 
-def _panes(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> tuple[Figure, list[Axes]]:
+def _panes(
+    shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], *, n_named: int
+) -> tuple[Figure, list[Axes]]:
     """Lay out three panes side by side at one scale, above room for the legend."""
     from matplotlib.figure import Figure
 
@@ -124,11 +131,12 @@ def _panes(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) 
     widths, heights = zip(*(np.delete(size_mm, plane.axis) for plane in PLANES), strict=True)
     scale = 15.0 / sum(widths)  # inches a mm
     pane_height = float(np.clip(max(heights) * scale, 3.0, 10.0))
-    figure = Figure(figsize=(15.6, pane_height + 1.7), dpi=100, facecolor=_PAPER)
+    top, bottom = 0.6, 0.35 + 0.19 * max(1, -(-n_named // _LEGEND_COLUMNS))  # inches
+    height = pane_height + top + bottom
+    figure = Figure(figsize=(15.6, height), dpi=100, facecolor=_PAPER)
     grid = figure.add_gridspec(
-        1, 3, width_ratios=widths, left=0.01, right=0.99, wspace=0.03,
-        top=1 - 0.4 / (pane_height + 1.7), bottom=1.2 / (pane_height + 1.7),
-    )  # fmt: skip
+        1, 3, width_ratios=widths, left=0.01, right=0.99, wspace=0.03, top=1 - top / height, bottom=bottom / height
+    )
     return figure, [figure.add_subplot(grid[0, column]) for column in range(3)]
 
 
@@ -157,13 +165,28 @@ def _draw_plane(pane: Axes, plane: Plane, scan: Volume, index: int) -> None:
     pane.set_title(plane.name, color=_INK, fontsize=9, loc="left", pad=3)
 
 
-def _outline(pane: Axes, mask: np.ndarray, color: tuple[float, float, float], steps_mm: tuple[float, float]) -> None:
+def _outline(
+    pane: Axes, mask: np.ndarray, steps_mm: tuple[float, float], number: str, color: tuple[float, float, float]
+) -> None:
+    """Draw around a structure, and its number of the legend into it."""
+    from matplotlib.patheffects import withStroke
+
     if not mask.any():
         return
     padded = np.pad(mask, 1).T  # so that an outline closes at the border too
     columns = (np.arange(padded.shape[1]) - 1) * steps_mm[0]
     rows = (np.arange(padded.shape[0]) - 1) * steps_mm[1]
     pane.contour(columns, rows, padded, levels=[0.5], colors=[color], linewidths=1.2)
+    x, y = (float(at) for at in _inside(mask) * steps_mm)
+    stroke = [withStroke(linewidth=1.8, foreground=_PAPER)]
+    pane.text(x, y, number, color=_INK, fontsize=7, ha="center", va="center", path_effects=stroke, clip_on=True)
+
+
+def _inside(mask: np.ndarray) -> np.ndarray:
+    """Return the column and row of the mask that is nearest to its centre; the centre itself may lie outside of it."""
+    places = np.argwhere(mask)
+    nearest = np.square(places - places.mean(axis=0)).sum(axis=1).argmin()
+    return np.asarray(places[nearest])
 
 
 def _legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]) -> None:
@@ -172,16 +195,21 @@ def _legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]) ->
     if not colors:
         figure.text(0.5, 0.03, "nothing found", color=_INK, fontsize=12, ha="center")
         return
-    lines = [Line2D([], [], color=color, linewidth=3, label=name) for name, color in colors.items()]
+    lines = [
+        Line2D([], [], color=color, linewidth=3, label=f"{number} {name}")
+        for number, (name, color) in enumerate(colors.items(), start=1)
+    ]
     figure.legend(
-        handles=lines, loc="lower center", ncols=min(8, len(lines)), frameon=False, labelcolor=_INK, fontsize=8,
-        bbox_to_anchor=(0.47, 0.0), columnspacing=1.2, handlelength=1.2,
+        handles=lines, loc="lower center", ncols=min(_LEGEND_COLUMNS, len(lines)), bbox_to_anchor=(0.47, 0.0),
+        frameon=False, labelcolor=_INK, fontsize=8, columnspacing=1.2, handlelength=1.2,
     )  # fmt: skip
 
 
-def _color(name: str) -> tuple[float, float, float]:
+def color_on_black(name: str) -> tuple[float, float, float]:
+    """Return a structure's colour as red, green, blue in [0, 1], lightened where it would drown in a dark picture."""
     red, green, blue = structures()[name].color if name in structures() else (255, 255, 255)
-    return red / 255, green / 255, blue / 255
+    hue, lightness, saturation = rgb_to_hls(red / 255, green / 255, blue / 255)
+    return hls_to_rgb(hue, max(lightness, _AT_LEAST_LIGHT), saturation)
 
 
 def _display_name(name: str) -> str:
