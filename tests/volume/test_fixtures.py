@@ -124,6 +124,23 @@ def test_codecs(fixtures: Path, expected: dict[str, Any], tmp_path: Path, codec:
     assert expected[name]["pixels"]["sha256_16_int32le_or_f64le"] in hashes
 
 
+@pytest.mark.parametrize(("codec", "sound", "damaged"), [
+    ("jpeg", b"\xff\xc4", b"\xff\x6d"),                     # no Huffman table: gdcm ends the process
+    ("jpeg", b"\xff\xc3\x00\x0b\x10\x01", b"\xff\xc3\x00\x0b\x10\x41"),   # 16,640 rows
+    ("jpegls", b"\xff\xf7", b"\xff\xf8"), ("jpegls", b"\xff\xd8\xff", b"\xff\xd9\xff"),
+    ("j2k", b"\xff\x4f\xff\x51", b"\xff\x4f\xff\x52"), ("j2k", b"\xff\x52", b"\xff\x55"),
+    ("rle", b"\x02\0\0\0\x40\0\0\0", b"\x09\0\0\0\x40\0\0\0"),
+])
+def test_damaged_codestreams(fixtures: Path, tmp_path: Path, codec: str, sound: bytes, damaged: bytes) -> None:
+    for path in (fixtures / "dicom" / "series" / "codec_set" / codec).iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.Modality = "CT"
+        assert sound in dataset.PixelData
+        dataset.PixelData = dataset.PixelData.replace(sound, damaged, 1)
+        dataset.save_as(tmp_path / path.name)
+    assert "cannot be decoded" in str(outcome(tmp_path))
+
+
 def single_ct_slices(fixtures: Path) -> Iterator[Path]:
     """Yield every file outside `series` that is one plain CT slice."""
     for path in sorted((fixtures / "dicom").rglob("*")):

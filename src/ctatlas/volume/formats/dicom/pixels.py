@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 # Source: DICOM PS3.5 annex A; values of .51 differed by up to 1037 from the original in reference/volumes.md §1.
 _LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91",
           "1.2.840.10008.1.2.4.203"}
+# One decoder each, so that a file gives the same on every machine. gdcm only where nothing else can: on damaged data it
+# may end the whole process. Source: damaged copies of the shared codec fixtures.
+_DECODERS = {
+    "1.2.840.10008.1.2.4.50": "gdcm", "1.2.840.10008.1.2.4.57": "gdcm", "1.2.840.10008.1.2.4.70": "gdcm",
+    "1.2.840.10008.1.2.4.80": "pyjpegls", "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg", "1.2.840.10008.1.2.4.91": "pylibjpeg",
+    "1.2.840.10008.1.2.4.201": "pylibjpeg", "1.2.840.10008.1.2.4.202": "pylibjpeg",
+    "1.2.840.10008.1.2.4.203": "pylibjpeg", "1.2.840.10008.1.2.5": "pydicom",
+}
 _TWELVE_BIT_JPEG = "1.2.840.10008.1.2.4.51"
+_RLE = "1.2.840.10008.1.2.5"
+_START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 def check_format(pixels: PixelFormat, where: str) -> None:
@@ -104,7 +115,7 @@ def _decoded(path: Path, pixels: PixelFormat) -> np.ndarray:
     elif syntax.is_little_endian:   # pydicom would cut off the unused bits, in which scanners hide padding
         words = np.frombuffer(dataset.PixelData, f"<u{pixels.bits_allocated // 8}", count=pixels.rows * pixels.columns)
         return words.reshape(pixels.rows, pixels.columns)
-    return pixel_array(dataset, raw=True)
+    return pixel_array(dataset, raw=True, decoding_plugin=_DECODERS.get(syntax, ""))
 
 
 def _stored(words: np.ndarray, pixels: PixelFormat) -> np.ndarray:
@@ -144,28 +155,48 @@ def _uncompressed(dataset: Dataset) -> UID:
 
 
 def _check_codestream(data: bytes, pixels: PixelFormat) -> None:
-    """Refuse a compressed image that claims another size than its header, before a decoder takes memory for it."""
+    """Refuse a compressed image that is no such image or of another size, before a decoder believes what it claims."""
     from pydicom.encaps import generate_frames
 
     frame = next(generate_frames(data, number_of_frames=1))
-    size = _codestream_size(frame)
-    if size is not None and size != (pixels.rows, pixels.columns):
-        raise ValueError(f"the compressed image has {size[0]} rows of {size[1]}, the header says {pixels.rows} rows of "
+    if pixels.transfer_syntax == _RLE:
+        return   # says nothing about its size
+    if frame[:4] == b"\xff\x4f\xff\x51":
+        rows, columns = _jpeg_2000_size(frame)
+    else:
+        rows, columns = _jpeg_size(frame)
+    if (rows, columns) != (pixels.rows, pixels.columns):
+        raise ValueError(f"the compressed image has {rows} rows of {columns}, the header says {pixels.rows} rows of "
                          f"{pixels.columns}")
 
 
-def _codestream_size(frame: bytes) -> tuple[int, int] | None:
-    """Return rows and columns that a JPEG, JPEG-LS or JPEG 2000 stream claims; None for others.
+def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
+    """Return rows and columns. Source: ITU-T T.800 A.5.1, SIZ: extents less offsets; number of components at 40."""
+    if frame[40:42] != b"\0\1":
+        raise ValueError("damaged JPEG 2000 stream, or colour")
+    x, y, x_offset, y_offset = (int.from_bytes(frame[at:at + 4], "big") for at in (8, 12, 16, 20))
+    return y - y_offset, x - x_offset
 
-    Source: ITU-T T.81 (frame header: SOF, length, precision, lines, samples), T.800 (SIZ: extents less offsets).
+
+def _jpeg_size(frame: bytes) -> tuple[int, int]:
+    """Return rows and columns of a JPEG or JPEG-LS stream that has all it needs before its first scan.
+
+    Source: ITU-T T.81 B.2, T.87: segments of marker, length, content up to SOS (DA); SOF (C0 to CF, F7) holds length,
+    precision, lines, samples, number of components; C4 holds Huffman tables, without which gdcm ends the process.
     """
-    if frame[:4] == b"\xff\x4f\xff\x51":
-        x, y, x_offset, y_offset = (int.from_bytes(frame[at:at + 4], "big") for at in (8, 12, 16, 20))
-        return y - y_offset, x - x_offset
-    at = 2
-    while frame[:2] == b"\xff\xd8" and at + 9 <= len(frame) and frame[at] == 0xFF:
-        marker = frame[at + 1]
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            return int.from_bytes(frame[at + 5:at + 7], "big"), int.from_bytes(frame[at + 7:at + 9], "big")
-        at += 2 + int.from_bytes(frame[at + 2:at + 4], "big")
-    return None
+    if frame[:2] != b"\xff\xd8":
+        raise ValueError("no JPEG or JPEG 2000 stream")
+    at, seen, sizes = 2, set[int](), list[tuple[int, int]]()
+    while 0xDA not in seen:
+        marker, length = frame[at:at + 2], int.from_bytes(frame[at + 2:at + 4], "big")
+        if len(marker) < 2 or marker[0] != 0xFF or marker[1] < 0xC0 or length < 2:
+            raise ValueError("damaged JPEG stream")
+        seen.add(marker[1])
+        if marker[1] in _START_OF_FRAME:
+            sizes.append((int.from_bytes(frame[at + 5:at + 7], "big"), int.from_bytes(frame[at + 7:at + 9], "big")))
+            if frame[at + 9:at + 10] != b"\1":
+                raise ValueError("damaged JPEG stream, or colour")
+        at += 2 + length
+    if len(sizes) != 1 or not seen & {0xC4, 0xF7}:
+        raise ValueError("damaged JPEG stream: expected one frame header, and Huffman tables before the first scan")
+    return sizes[0]
