@@ -128,7 +128,7 @@ class Segmentation:
                 if place.layer not in fresh:
                     layers[place.layer] = layers[place.layer].copy(order="F")
                     fresh.add(place.layer)
-                layers[place.layer][box][mask[box]] = place.value
+                layers[place.layer][box] |= mask[box] * np.uint8(place.value)   # its voxels are free
         return Segmentation(self.grid, tuple(layers), places)
 
     def replace(self, masks: Mapping[str, np.ndarray]) -> Segmentation:
@@ -218,7 +218,7 @@ def _free_place(layers: list[np.ndarray], places: Mapping[str, Place], mask: np.
         value = next((value for value in range(1, _LAYER_HOLDS + 1) if value not in used), None)
         if value is None:
             continue
-        if layer == len(layers) or box is None or not layers[layer][box][mask[box]].any():
+        if layer == len(layers) or box is None or not (layers[layer][box] * mask[box]).any():
             return Place(layer, value)
     raise AssertionError("unreachable: count() never ends")
 
