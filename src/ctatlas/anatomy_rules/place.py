@@ -42,12 +42,15 @@ def order_along_z(
 
 @rule("near")
 def near(name: str, anatomy: Anatomy, *, of: list[str], within_mm: float) -> Outcome:
-    """Drop components that nowhere come within a distance of the references; all stay where there are none."""
+    """Drop components that nowhere come within a distance of the references; all stay where there are none.
+
+    Where the end of the scan cuts a component, what it should be near may lie outside, and it stays.
+    """
     references = anatomy.points_mm(of)
     if not len(references):
         return Outcome()
     tree, far = KDTree(references), []
-    for component in anatomy.components(name):
+    for component in (c for c in anatomy.components(name) if not c.at_edge):
         voxels = np.argwhere(anatomy.voxels(name, component)) + [side.start for side in component.box]
         points = anatomy.grid.world(voxels[:: max(1, len(voxels) // 2000)])
         distances_mm, _ = tree.query(points, distance_upper_bound=within_mm + SAMPLE_MM)
