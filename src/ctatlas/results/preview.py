@@ -85,13 +85,11 @@ def preview(
     at = best_planes(found)
     figure, axes = _panes(scan.grid.shape, scan.grid.spacing_mm, n_named=len(shown))
     for plane, pane in zip(PLANES, axes, strict=True):
-        _draw_plane(pane, plane, scan, at[plane.axis])
+        _draw_plane(pane, plane, _cut(scan.array, plane, at), _steps(plane, scan))
     for number, name in enumerate(shown, start=1):
         mask = found.mask(name)
         for plane, pane in zip(PLANES, axes, strict=True):
-            _outline(
-                pane, mask.take(at[plane.axis], plane.axis), _steps(plane, scan), str(number), color_on_black(name)
-            )
+            _outline(pane, _cut(mask, plane, at), _steps(plane, scan), str(number), color_on_black(name))
     _legend(figure, {(names or {}).get(name, _display_name(name)): color_on_black(name) for name in shown})
     figure.suptitle(title, color=_INK, fontsize=11, x=0.01, ha="left")
     figure.text(0.99, 0.01, _NOTICE, color=_INK, fontsize=8, ha="right", va="bottom")
@@ -145,13 +143,19 @@ def _steps(plane: Plane, scan: Volume) -> tuple[float, float]:
     return columns, rows
 
 
-def _draw_plane(pane: Axes, plane: Plane, scan: Volume, index: int) -> None:
-    picture = scan.array.take(index, plane.axis).T
-    columns_mm, rows_mm = _steps(plane, scan)
-    rows, columns = picture.shape
+def _cut(array: np.ndarray, plane: Plane, at: tuple[int, int, int]) -> np.ndarray:
+    """Return the (columns, rows) of one plane; a view, where numpy's `take` would copy the whole array."""
+    everything: list[slice | int] = [slice(None)] * 3
+    everything[plane.axis] = at[plane.axis]
+    return array[tuple(everything)]
+
+
+def _draw_plane(pane: Axes, plane: Plane, values: np.ndarray, steps_mm: tuple[float, float]) -> None:
+    columns_mm, rows_mm = steps_mm
+    columns, rows = values.shape
     extent = (-columns_mm / 2, (columns - 0.5) * columns_mm, (rows - 0.5) * rows_mm, -rows_mm / 2)
     low, high = WINDOW_HU
-    pane.imshow(picture, cmap="gray", vmin=low, vmax=high, extent=extent, aspect="equal", interpolation="bilinear")
+    pane.imshow(values.T, cmap="gray", vmin=low, vmax=high, extent=extent, aspect="equal", interpolation="bilinear")
     pane.set_autoscale_on(False)
     pane.set_axis_off()
     left, right, top, bottom = plane.edges
