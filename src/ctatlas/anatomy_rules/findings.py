@@ -25,6 +25,7 @@ class Change:
     voxels : (i, j, k) bool
         Within the box.
     why : str
+        Empty where there is nothing to tell.
     component : Component, optional
         Of `structure`, when the voxels are just this component; where `structure` is empty, that of `to` which takes
         them up.

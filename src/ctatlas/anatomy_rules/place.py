@@ -50,10 +50,11 @@ def near(name: str, anatomy: Anatomy, *, of: list[str], within_mm: float) -> Out
     if not len(references):
         return Outcome()
     tree, far = KDTree(references), []
+    reach_mm = within_mm + max(SAMPLE_MM, *anatomy.grid.spacing_mm)   # voxels that touch have centres this far apart
     for component in (c for c in anatomy.components(name) if not c.at_edge):
         voxels = np.argwhere(anatomy.voxels(name, component)) + [side.start for side in component.box]
         points = anatomy.grid.world(voxels[:: max(1, len(voxels) // 2000)])
-        distances_mm, _ = tree.query(points, distance_upper_bound=within_mm + SAMPLE_MM)
+        distances_mm, _ = tree.query(points, distance_upper_bound=reach_mm)
         far += [component] if not np.isfinite(distances_mm).any() else []
     return dropped(anatomy, name, far, f"not within {within_mm:g} mm of {' or '.join(of)}")
 

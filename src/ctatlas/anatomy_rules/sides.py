@@ -74,7 +74,7 @@ def _parted(
             Change(name, left, component.box, voxels & ~on_right, "crosses the midline: cut there"),
             Change(name, right, component.box, voxels & on_right, "crosses the midline: cut there"),
         ]
-    return [Change(name, right if share > 0.5 else left, component.box, voxels, "its side", component)]
+    return [Change(name, right if share > 0.5 else left, component.box, voxels, "", component)]
 
 
 def _right_half(grid: Grid, box: Box, middle: Midline) -> np.ndarray:
