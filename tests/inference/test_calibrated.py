@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctatlas.inference.calibrated import Calibrated, find_body, find_calibrated, find_lungs
+from ctatlas.synthesis.cases import draw_case, make_case
 from ctatlas.volume import Grid, Volume, read
 from ctatlas.volume.orientation import turn_between
 from tests.inference.bodies import Painted, coordinates, grid_of, head, mirrored, torso, turned
@@ -100,13 +101,13 @@ def test_other_grids(grid: Grid) -> None:
 
     seen = find_calibrated(there.volume)
 
-    assert dice(seen.body, there.truth["body"]) > 0.97   # some table stays where the back touches it
+    assert dice(seen.body, there.truth["body"]) > 0.97  # some table stays where the back touches it
     assert dice(seen.lung_left, there.truth["lung_left"]) > 0.97
     assert dice(seen.lung_right, there.truth["lung_right"]) > 0.97
 
 
 @pytest.mark.parametrize("circle", [False, True], ids=["box", "circle"])
-def test_a_field_of_view_inside_the_chest_cuts_lungs_open(circle: bool) -> None:   # noqa: FBT001
+def test_a_field_of_view_inside_the_chest_cuts_lungs_open(circle: bool) -> None:  # noqa: FBT001
     there = torso(grid_of((2.0, 2.0, 5.0), low_mm=(-105, -95, 45), high_mm=(95, 85, 200)))
     x, y = (np.arange(n)[:, None] - n / 2 for n in there.volume.grid.shape[:2])
     seen_there = (np.hypot(x, y.T) < 42) | (not circle)
@@ -152,7 +153,7 @@ def test_a_belly_has_no_lungs_whatever_gas_is_in_it() -> None:
 
     seen = find_calibrated(there.volume)
 
-    assert dice(seen.body, there.truth["body"]) > 0.97   # some table stays where the back touches it
+    assert dice(seen.body, there.truth["body"]) > 0.97  # some table stays where the back touches it
     assert not (seen.lung_left | seen.lung_right | seen.trachea).any()
 
 
@@ -225,9 +226,9 @@ def test_scans_of_hardly_any_voxel_are_no_reason_to_fail(shape: tuple[int, int, 
 @pytest.mark.parametrize(
     ("file", "left_ml", "right_ml"),
     [
-        ("ts-example_ct", (35, 55), (65, 85)),               # bases only, below them 350 mL of gas in the bowel
-        ("lidc-0314_ct_2p5mm", (1800, 2000), (880, 980)),    # effusion on the right
-        ("crlm-1004_ct", (560, 620), (680, 740)),            # lower half of the lungs, in slices of 5 mm
+        ("ts-example_ct", (35, 55), (65, 85)),  # bases only, below them 350 mL of gas in the bowel
+        ("lidc-0314_ct_2p5mm", (1800, 2000), (880, 980)),  # effusion on the right
+        ("crlm-1004_ct", (560, 620), (680, 740)),  # lower half of the lungs, in slices of 5 mm
     ],
 )
 def test_real_lungs(shared_data: Path, file: str, left_ml: tuple[int, int], right_ml: tuple[int, int]) -> None:
@@ -237,3 +238,10 @@ def test_real_lungs(shared_data: Path, file: str, left_ml: tuple[int, int], righ
 
     assert left_ml[0] <= volume_ml(seen.lung_left, scan.grid) <= left_ml[1]
     assert right_ml[0] <= volume_ml(seen.lung_right, scan.grid) <= right_ml[1]
+
+
+def test_a_chest_wall_as_thin_as_cloth_still_holds_its_lungs() -> None:
+    case = make_case(draw_case(90_001, 4, shape=(128, 128, 75)))
+    found = find_lungs(case.volume)
+    for name in ("lung_left", "lung_right"):
+        assert dice(case.truth.mask(name), found[name]) > 0.9

@@ -11,17 +11,17 @@ from scipy import ndimage
 # Tried in turn until the lumen is walled off from the lung. The first is half-way between air and wall; a thin wall
 # beside lung shows in blocks of 3 mm at the low ones only.
 THRESHOLDS_HU = (-500.0, -600.0, -700.0, -800.0, -860.0, -900.0, -930.0, -950.0)
-EMPTY_HU = -880.0             # the middle of a windpipe is emptier than this, the lung's tissue seldom
-BRONCHUS_EMPTY_HU = -800.0    # narrower: more of each block is wall
+EMPTY_HU = -880.0  # the middle of a windpipe is emptier than this, the lung's tissue seldom
+BRONCHUS_EMPTY_HU = -800.0  # narrower: more of each block is wall
 WINDPIPE_MM2 = (60.0, 700.0)  # lumen across. Source: tracheal diameter 16 to 19.5 mm (table of organ sizes), widely
 BRONCHUS_MM2 = 25.0
-CARINA_MM2 = 1100.0           # both main bronchi cut lengthwise in one slice
-WALL_HU = 150.0               # what is around a lumen is denser by this on average; around a leak it is lung
-GROWTH = 2.0                  # from slice to slice; more is a leak into lung
+CARINA_MM2 = 1100.0  # both main bronchi cut lengthwise in one slice
+WALL_HU = 150.0  # what is around a lumen is denser by this on average; around a leak it is lung
+GROWTH = 2.0  # from slice to slice; more is a leak into lung
 OFF_MIDLINE_MM = 35.0
-WINDPIPE_MM = 30.0            # a shorter tube is gas in the gullet
-ABOVE_LUNG_MM = 60.0          # higher up it is larynx and throat
-BELOW_CARINA_MM = 45.0        # where main bronchi end: the left one is about 5 cm long
+WINDPIPE_MM = 30.0  # a shorter tube is gas in the gullet
+ABOVE_LUNG_MM = 60.0  # higher up it is larynx and throat
+BELOW_CARINA_MM = 45.0  # where main bronchi end: the left one is about 5 cm long
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ctatlas.inference.torso import why_not_torso
 if TYPE_CHECKING:
     from ctatlas.volume import Volume
 
-LUMEN_HU = -500.0   # half-way between air and the wall of the windpipe
+LUMEN_HU = -500.0  # half-way between air and the wall of the windpipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,16 +12,16 @@ from scipy import ndimage
 from ctatlas.inference.airway import find_airway
 from ctatlas.inference.skin import ball
 
-AIR_HU = -400.0          # Source: reference prototype, lungs Dice .972 at -400 and -500, .958 at -600
-TISSUE_HU = -600.0       # the middle of a lung is at most this dense; lower is gas mixed with stool, or collapsed lung
-GAS_HU = -940.0          # the middle of a gas bubble is emptier: measured -950 to -980, of lungs -743 to -843
-GAS_IN_LARGE_HU = -975.0 # emphysema comes near gas, and no bubble is that large
+AIR_HU = -400.0  # Source: reference prototype, lungs Dice .972 at -400 and -500, .958 at -600
+TISSUE_HU = -600.0  # the middle of a lung is at most this dense; lower is gas mixed with stool, or collapsed lung
+GAS_HU = -940.0  # the middle of a gas bubble is emptier: measured -950 to -980, of lungs -743 to -843
+GAS_IN_LARGE_HU = -975.0  # emphysema comes near gas, and no bubble is that large
 LARGE_ML = 600.0
-LUNG_ML = 100.0          # smaller pieces count if they reach the upper end of the scan, or lie beside a lung
+LUNG_ML = 100.0  # smaller pieces count if they reach the upper end of the scan, or lie beside a lung
 PIECE_ML = 3.0
-OUTSIDE = np.int16(3)    # beside 1 left, 2 right
-HOLE_MM2 = 150.0         # a vessel across
-CLOSING_MM = 6.0         # takes in the vessels. Source: reference prototype, .967-.970 without
+OUTSIDE = np.int16(3)  # beside 1 left, 2 right
+HOLE_MM2 = 150.0  # a vessel across
+CLOSING_MM = 6.0  # takes in the vessels. Source: reference prototype, .967-.970 without
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,21 @@ def lung_tissue(hu: np.ndarray, body: np.ndarray, spacing_mm: tuple[float, float
         if middle.size and emptiest <= np.median(middle) <= TISSUE_HU:
             candidates.append(label)
     sure = [at for at in candidates if volumes_ml[at] >= LUNG_ML or _widens_to_the_top(labels == at, boxes[at])]
+    sure = _beside_the_largest(sure, boxes, volumes_ml)
     lowest = min((boxes[at][2].start for at in sure), default=hu.shape[2])
     keep = np.zeros(n + 1, dtype=bool)
     keep[[at for at in candidates if at in sure or boxes[at][2].start >= lowest]] = True
     return keep[labels]
+
+
+def _beside_the_largest(pieces: list[int], boxes: list[tuple[slice, ...]], volumes_ml: np.ndarray) -> list[int]:
+    """Keep the pieces of which at least half lies at the level of the largest: gas in the bowel lies lower."""
+    if not pieces:
+        return []
+    level = boxes[max(pieces, key=lambda at: volumes_ml[at])][2]
+    spans = {at: boxes[at][2] for at in pieces}
+    shared = {at: min(span.stop, level.stop) - max(span.start, level.start) for at, span in spans.items()}
+    return [at for at in pieces if 2 * shared[at] >= spans[at].stop - spans[at].start]
 
 
 def _widens_to_the_top(piece: np.ndarray, box: tuple[slice, slice, slice]) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-BONE_HU = 180.0          # the shell of a vertebra in blocks of 3 mm. Source: table of tissue HU, bone rows
-SPINE_WIDTH_MM = 40.0    # a vertebral body across. Source: table of organ sizes, L1 44 mm, T1 30 mm
-REACH_MM = 150.0         # bone farther from the middle of the skin is no spine
-WANDER_MM = 40.0         # a slice's spine lies this near to the scan's; scoliosis bends less from slice to slice
+BONE_HU = 180.0  # the shell of a vertebra in blocks of 3 mm. Source: table of tissue HU, bone rows
+SPINE_WIDTH_MM = 40.0  # a vertebral body across. Source: table of organ sizes, L1 44 mm, T1 30 mm
+REACH_MM = 150.0  # bone farther from the middle of the skin is no spine
+WANDER_MM = 40.0  # a slice's spine lies this near to the scan's; scoliosis bends less from slice to slice
 SMOOTH_MM = 60.0
 
 

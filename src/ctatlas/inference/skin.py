@@ -6,12 +6,12 @@ import cc3d
 import numpy as np
 from scipy import ndimage
 
-SOLID_HU = -400.0      # half-way between air and fat or muscle. Source: reference prototype on real scans, body rule
-BARE_AIR_HU = -940.0   # blocks of lung, foam or cloth lie above it, of air below. Source: table of tissue HU
-SHEET_MM = 14.0        # thinner is cloth, a tube or the table's shell. Source: four tables looked at; 8 mm kept one
-NO_DATA_HU = -1020.0   # padding, clipped to -1024
-DISC = 0.96            # of disc and padding's hole together, the part they share
-LIMB_ML = 50.0         # arms beside the body count as body from this size; smaller pieces are tubes and leads
+SOLID_HU = -400.0  # half-way between air and fat or muscle. Source: reference prototype on real scans, body rule
+BARE_AIR_HU = -940.0  # blocks of lung, foam or cloth lie above it, of air below. Source: table of tissue HU
+SHEET_MM = 14.0  # thinner is cloth, a tube or the table's shell. Source: four tables looked at; 8 mm kept one
+NO_DATA_HU = -1020.0  # padding, clipped to -1024
+DISC = 0.96  # of disc and padding's hole together, the part they share
+LIMB_ML = 50.0  # arms beside the body count as body from this size; smaller pieces are tubes and leads
 LIMB_BONE_HU = 200.0
 
 
@@ -41,13 +41,15 @@ def body_inside_skin(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> 
         The largest solid thing and what is enclosed by it in a slice; arms that lie apart; lung that the edge of the
         field of view cuts open. Empty when nothing is solid. Whether it is a person is not asked here.
     """
-    quarter = ball(SHEET_MM / 4, spacing_mm)   # twice a small ball: as wide as once a large one, and much quicker
+    quarter = ball(SHEET_MM / 4, spacing_mm)  # twice a small ball: as wide as once a large one, and much quicker
     seen = field_of_view(hu)[:, :, None]
     solid = hu > SOLID_HU
     core = ndimage.binary_erosion(solid | ~seen, quarter, iterations=2, border_value=1) & seen
     thick = ndimage.binary_dilation(core, quarter, iterations=2) & solid
     body = _filled_per_slice(_trunk_and_limbs(thick, hu, voxel_ml=float(np.prod(spacing_mm)) / 1000))
-    return _filled_per_slice(body | _lung_cut_open(body, hu, seen, spacing_mm))
+    lung = _lung_left_out(body, solid, hu, seen, spacing_mm)
+    wall = ndimage.binary_dilation(lung, quarter, iterations=4) & solid
+    return _filled_per_slice(body | lung | wall)
 
 
 def field_of_view(hu: np.ndarray) -> np.ndarray:
@@ -87,19 +89,23 @@ def _filled_per_slice(body: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _lung_cut_open(
-    body: np.ndarray, hu: np.ndarray, seen: np.ndarray, spacing_mm: tuple[float, float, float]
+def _lung_left_out(
+    body: np.ndarray, solid: np.ndarray, hu: np.ndarray, seen: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> np.ndarray:
-    """Find lung that no slice encloses because the field of view ends in it: thick, not bare air, walled by body."""
+    """Find lung that no slice of the body encloses: the field of view ends in it, or its wall is as thin as cloth.
+
+    Lung is thick, not bare air, and walled by solid things, half of them body (foam in a table's shell is not).
+    """
     known = np.broadcast_to(seen, hu.shape)
     weight = ndimage.uniform_filter(known.astype(np.float32), 3, mode="nearest")
     smooth = ndimage.uniform_filter(np.where(known, hu, 0), 3, mode="nearest") / np.maximum(weight, 1e-3)
-    spongy = ~body & known & (smooth > BARE_AIR_HU)
+    spongy = ~(body | solid) & known & (smooth > BARE_AIR_HU)
     core = ndimage.binary_erosion(spongy | ~known, ball(9.0, spacing_mm), border_value=1) & spongy
     labels, n = cc3d.connected_components(spongy, connectivity=6, return_N=True)
     keep = np.zeros(n + 1, dtype=bool)
     for label in np.setdiff1d(labels[core], 0):
         here = labels == label
         rim = ndimage.binary_dilation(here) & ~here & known
-        keep[label] = np.count_nonzero(rim & body) >= 0.8 * np.count_nonzero(rim)
+        n_rim, n_body, n_solid = (np.count_nonzero(rim & part) for part in (True, body, solid | body))
+        keep[label] = n_solid >= 0.8 * n_rim and n_body >= 0.5 * n_rim
     return np.asarray(keep[labels])

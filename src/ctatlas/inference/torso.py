@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-AT_LEAST_MM2 = 5000.0                                 # in some slice: the trunk of a newborn child
-FAT_HU, AT_LEAST_FAT = (-160.0, -40.0), 0.01          # no one is without it; water, noise and MR are
-TISSUE_HU, AT_LEAST_TISSUE = (0.0, 130.0), 0.05       # muscle and organs; cloth, foam and couches are not
-AT_MOST_NOISE = 0.5                                   # of the variance between blocks, the part unlike their neighbours
+AT_LEAST_MM2 = 5000.0  # in some slice: the trunk of a newborn child
+FAT_HU, AT_LEAST_FAT = (-160.0, -40.0), 0.01  # no one is without it; water, noise and MR are
+TISSUE_HU, AT_LEAST_TISSUE = (0.0, 130.0), 0.05  # muscle and organs; cloth, foam and couches are not
+AT_MOST_NOISE = 0.5  # of the variance between blocks, the part unlike their neighbours
 SKULL_HU = 250.0
-BRAIN_HU = (-10.0, 90.0)                              # Source: table of tissue HU, rows of brain and fluid
-BRAIN_MM2, BRAIN_MM = 4000.0, 30.0                    # enclosed by bone in one slice, and along the body
+BRAIN_HU = (-10.0, 90.0)  # Source: table of tissue HU, rows of brain and fluid
+BRAIN_MM2, BRAIN_MM = 4000.0, 30.0  # enclosed by bone in one slice, and along the body
 LUNG_ML = 30.0
 
 
-def why_not_torso(
-    hu: np.ndarray, body: np.ndarray, lungs: np.ndarray, spacing_mm: tuple[float, float, float]
-) -> str:
+def why_not_torso(hu: np.ndarray, body: np.ndarray, lungs: np.ndarray, spacing_mm: tuple[float, float, float]) -> str:
     """Tell in a few words why a scan shows no torso; empty when it does.
 
     Parameters
