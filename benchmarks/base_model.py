@@ -202,6 +202,28 @@ def summary(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     return out
 
 
+def markdown(table: list[dict[str, object]]) -> str:
+    """Return the figures as one row per structure: mean Dice, the prior's in brackets, number of cases."""
+    sorts = ("phantom", "label map", "real")
+    lines = [
+        "| structure | " + " | ".join(sorts) + " | largest invented, mL |",
+        "| --- |" + " --- |" * (len(sorts) + 1),
+    ]
+    for name in sorted({str(row["structure"]) for row in table}):
+        own = {row["sort"]: row for row in table if row["structure"] == name}
+        cells = [_cell(own.get(sort)) for sort in sorts]
+        invented = max(float(str(row["largest_invented_ml"])) for row in own.values())
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {invented:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: dict[str, object] | None) -> str:
+    if row is None or row["mean_dice"] is None:
+        return "–"
+    prior = "" if row["prior_dice"] is None else f" ({row['prior_dice']:.2f})"
+    return f"{row['mean_dice']:.3f}{prior}, n = {row['n']}"
+
+
 def main(
     out: Annotated[Path, typer.Argument(help="JSON file to write.")],
     model: str = "ctatlas/base",
@@ -209,6 +231,7 @@ def main(
     phantoms: int = 8,
     label_maps: int = 8,
     real: str = "lidc-0001",
+    table_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table for the docs here.")] = None,
 ) -> None:
     """Score the model and print a table."""
     cases: list[Iterator[Case]] = [phantom_cases(phantoms), label_map_cases(data, label_maps)]
@@ -217,6 +240,8 @@ def main(
     rows = [row for group in cases for case in group for row in score(case, model)]
     table = summary(rows)
     out.write_text(json.dumps({"model": model, "rows": rows, "summary": table}, indent=1) + "\n")
+    if table_file:
+        table_file.write_text(markdown(table))
     for row in table:
         shown = " ".join("   –" if row[key] is None else f"{row[key]:.3f}" for key in ("mean_dice", "prior_dice"))
         typer.echo(
