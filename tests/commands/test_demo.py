@@ -29,7 +29,7 @@ def test_the_sample_scan_is_small_and_says_nothing_of_the_patient(sample: nib.Ni
 
 def test_the_attribution_names_licence_and_source() -> None:
     text = ATTRIBUTION.read_text(encoding="utf-8")
-    for words in ("CC BY 3.0", "LIDC-IDRI-0001", "10.7937/K9/TCIA.2015.LO9QL9SX", "Changes:", "Not for clinical use."):
+    for words in ("CC BY 3.0", "LIDC-IDRI-0001", "10.7937/K9/TCIA.2015.LO9QL9SX", "Changes:", "identify the patient"):
         assert words in text
 
 
@@ -56,6 +56,7 @@ def test_the_demo_gives_masks_numbers_picture_and_says_whose_scan_it_is(
     done = ctatlas("demo", tmp_path / "out")
     assert done.code == 0
     assert "CC BY 3.0" in done.out
+    assert done.out.lower().count("not for clinical use") == 1
     assert "liver" in done.out
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "ATTRIBUTION.txt",

@@ -13,7 +13,7 @@ import pytest
 import SimpleITK
 from PIL import Image
 
-import ctatlas as package
+from ctatlas import __version__
 from ctatlas.volume import Volume, write_volume
 from tests.support_command import Terminal
 from tests.support_scans import HU, LIVER, SPLEEN, box_mask, torso, torso_model, write_dicom
@@ -114,7 +114,7 @@ def test_every_extra_is_written_and_named_by_the_run(
     record = json.loads((out / "run.json").read_text())
     assert record["files"] == {name: len(content) for name, content in files(out).items() if name != "run.json"}
     assert record["whole"]
-    assert record["ctatlas"] == package.__version__
+    assert record["ctatlas"] == __version__
     assert record["parameters"]["model"]["name"] == "test/torso"
 
 
@@ -237,20 +237,3 @@ def test_a_dry_run_tells_files_and_bytes_and_writes_nothing(
     assert case["writes_files"] == len(files(tmp_path / "out"))
     again = ctatlas("segment", scan, tmp_path / "out", "--model", model, *EXTRAS, "--dry-run")
     assert "skip" in again.out
-
-
-def test_python_gives_the_masks_of_the_command_line(
-    ctatlas: Terminal, volume: Volume, scan: Path, model: Path, tmp_path: Path
-) -> None:
-    ctatlas("segment", scan, tmp_path / "out", "--model", model)
-    for source in (scan, str(scan), volume):
-        found = package.segment(source, model=model)
-        assert set(found.names) == {"liver", "spleen", "body"}
-        for name, mask in found.items():
-            written = nib.load(tmp_path / "out" / "segmentations" / f"{name}.nii.gz")
-            np.testing.assert_array_equal(mask, np.asarray(written.dataobj) == 1)
-
-
-def test_python_knows_structures_and_label_sets(volume: Volume, model: Path) -> None:
-    assert package.segment(volume, model=model, structures=["Spleen"]).names == ("spleen",)
-    assert package.segment(volume, model=model, label_set="abdomenatlas-1.0").names == ("liver", "spleen")

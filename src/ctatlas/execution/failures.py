@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctatlas.execution.result import said_in_a_line
 from ctatlas.volume import whole_file
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ def write_failures(folder: Path, outcomes: Iterable[Outcome]) -> None:
     path = folder / FAILURES
     if not rows:
         if _is_ours(path):
-            path.unlink()
+            with said_in_a_line(path):
+                path.unlink()
         return
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerows([_COLUMNS, *rows])
-    folder.mkdir(parents=True, exist_ok=True)
+    with said_in_a_line(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         file.write(text.getvalue().encode())
 

@@ -165,8 +165,8 @@ def _begin_worker(threads: int) -> None:
 
 
 def _attempt_in_worker(task: Task) -> Outcome:
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        signal.signal(signal.SIGTERM, _interrupt)
         return _attempt(task, _Listener(SILENT))
     except KeyboardInterrupt:
         os._exit(130)  # what was half-written is gone; a pool's worker would take the next task instead
@@ -175,4 +175,5 @@ def _attempt_in_worker(task: Task) -> Outcome:
 
 
 def _interrupt(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the pool sends a second one when it misses the first worker
     raise KeyboardInterrupt

@@ -64,23 +64,25 @@ def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[st
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     partial = folder / _PARTIAL
     try:
-        with _said_in_a_line(folder):
+        with said_in_a_line(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder):
-            with _said_in_a_line(folder):
-                _refuse_to_replace(folder, makes)
-                shutil.rmtree(partial, ignore_errors=True)
-                (partial / _CONTENT).mkdir(parents=True)
             try:
+                with said_in_a_line(folder):
+                    _refuse_to_replace(folder, makes)
+                    shutil.rmtree(partial, ignore_errors=True)
+                    (partial / _CONTENT).mkdir(parents=True)
                 yield partial / _CONTENT
-                with _said_in_a_line(folder):
+                with said_in_a_line(folder):
                     _move_into_place(partial, folder, record)
             finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                with _uninterrupted():
+                    shutil.rmtree(partial, ignore_errors=True)
     except BaseException:
-        for path in created:
-            with suppress(OSError):
-                path.rmdir()
+        with _uninterrupted():
+            for path in created:
+                with suppress(OSError):
+                    path.rmdir()
         raise
 
 
@@ -173,7 +175,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     except ImportError:  # Windows: renaming alone keeps results whole there
         yield
         return
-    with _said_in_a_line(folder):
+    with said_in_a_line(folder):
         handle = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -188,7 +190,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _said_in_a_line(place: Path) -> Iterator[None]:
+def said_in_a_line(place: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into an `OutputError`."""
     try:
         yield
     except OutputError:
