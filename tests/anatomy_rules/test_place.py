@@ -52,7 +52,7 @@ def test_order_along_the_body(order: str, parameters: dict[str, object], kept_mm
 @pytest.mark.parametrize(
     ("parameters", "is_dropped"),
     [
-        ({"below": ["liver"], "level": "middle"}, False),   # how high it goes on above the scan is not known
+        ({"below": ["liver"], "level": "middle"}, False),  # how high it goes on above the scan is not known
         ({"below": ["liver"], "level": "bottom"}, True),
         ({"above": ["liver"], "level": "middle", "by_mm": 200.0}, True),
     ],

@@ -50,7 +50,7 @@ def world_x(grid: Grid, mask: np.ndarray) -> np.ndarray:
 
 
 @given(grid=grids(), x_mm=st.floats(-20, 20), bridge=st.booleans())
-def test_hips_part_at_the_spine_whatever_the_grid(grid: Grid, x_mm: float, bridge: bool) -> None:   # noqa: FBT001
+def test_hips_part_at_the_spine_whatever_the_grid(grid: Grid, x_mm: float, bridge: bool) -> None:  # noqa: FBT001
     masks = pelvis(grid, x_mm, bridge=bridge)
 
     tidied = apply_rules(Segmentation.from_masks(grid, masks), SPLIT).segmentation
@@ -64,16 +64,16 @@ def test_hips_part_at_the_spine_whatever_the_grid(grid: Grid, x_mm: float, bridg
 
 
 @given(grid=grids(), bridge=st.booleans())
-def test_a_mirror_swaps_left_and_right(grid: Grid, bridge: bool) -> None:   # noqa: FBT001
+def test_a_mirror_swaps_left_and_right(grid: Grid, bridge: bool) -> None:  # noqa: FBT001
     mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
-    there = Grid(grid.shape, mirror @ grid.affine)   # the same voxels, in a mirror at x = 0
+    there = Grid(grid.shape, mirror @ grid.affine)  # the same voxels, in a mirror at x = 0
     masks = pelvis(grid, 3.0, bridge=bridge)
 
     here = apply_rules(Segmentation.from_masks(grid, masks), SPLIT).segmentation
     beyond = apply_rules(Segmentation.from_masks(there, masks), SPLIT).segmentation
 
     differ = here.mask("hip_left") ^ beyond.mask("hip_right")
-    assert np.ptp(world_x(grid, differ)) < 1e-6 if differ.any() else True   # voxels on the midline are on either side
+    assert np.ptp(world_x(grid, differ)) < 1e-6 if differ.any() else True  # voxels on the midline are on either side
     assert ((here.mask("hip_right") ^ beyond.mask("hip_left")) == differ).all()
 
 
@@ -95,7 +95,7 @@ def _moved(x: float, y: float, z: float) -> np.ndarray:
 
 
 def test_without_a_spine_the_skin_tells_the_middle_and_without_skin_the_scan() -> None:
-    grid = Grid((64, 40, 52), np.diag([5.0, 5, 5, 1]) + _moved(-120, -97, -127))   # the scan's middle lies at x = 38
+    grid = Grid((64, 40, 52), np.diag([5.0, 5, 5, 1]) + _moved(-120, -97, -127))  # the scan's middle lies at x = 38
     bone = ellipsoid(grid, (20, 0, 0), (12, 30, 30))
     skin = ellipsoid(grid, (0, 0, 0), (110, 90, 400))
 
@@ -112,7 +112,7 @@ def test_a_crooked_spine_is_followed() -> None:
     pieces = [ellipsoid(grid, (x, -40, z), (20, 20, 22)) for x, z in bends]
     masks = {
         "vertebrae": np.logical_or.reduce(pieces),
-        "kidney_right": ellipsoid(grid, (-22, 20, 140), (20, 20, 30)),   # right of the spine there, left of the middle
+        "kidney_right": ellipsoid(grid, (-22, 20, 140), (20, 20, 30)),  # right of the spine there, left of the middle
     }
     rules = rules_from([{"kind": "side", "structure": "kidney_right", "source": "a test"}])
 
@@ -155,7 +155,7 @@ def _gallbladder_at(
 
 
 @pytest.mark.parametrize("hand_over", [False, True])
-def test_a_kidney_on_the_wrong_side_goes_or_is_handed_over(hand_over: bool) -> None:   # noqa: FBT001
+def test_a_kidney_on_the_wrong_side_goes_or_is_handed_over(hand_over: bool) -> None:  # noqa: FBT001
     grid = Grid((64, 40, 52), np.diag([5.0, 5, 5, 1]) + _moved(-157, -97, -127))
     kidney = ellipsoid(grid, (70, -20, 0), (25, 25, 50))
     masks = {

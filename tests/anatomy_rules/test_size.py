@@ -6,7 +6,7 @@ import pytest
 from ctatlas.anatomy_rules import Finding, Tidied, apply_rules, rules_from
 from ctatlas.volume import Grid, Segmentation
 
-GRID = Grid((20, 18, 16), np.diag([5.0, 10.0, 10.0, 1.0]))   # a voxel has 0.5 mL
+GRID = Grid((20, 18, 16), np.diag([5.0, 10.0, 10.0, 1.0]))  # a voxel has 0.5 mL
 
 
 def blocks(*boxes: tuple[slice, slice, slice]) -> np.ndarray:
@@ -16,10 +16,10 @@ def blocks(*boxes: tuple[slice, slice, slice]) -> np.ndarray:
     return mask
 
 
-LARGE = (slice(3, 8), slice(3, 8), slice(3, 8))           # 125 voxels, 62.5 mL
-MIDDLE = (slice(11, 14), slice(3, 6), slice(3, 6))        # 27 voxels, 13.5 mL
-SMALL = (slice(11, 13), slice(10, 12), slice(10, 12))     # 8 voxels, 4 mL
-EDGE = (slice(0, 2), slice(12, 14), slice(10, 12))        # 8 voxels at the end of the scan
+LARGE = (slice(3, 8), slice(3, 8), slice(3, 8))  # 125 voxels, 62.5 mL
+MIDDLE = (slice(11, 14), slice(3, 6), slice(3, 6))  # 27 voxels, 13.5 mL
+SMALL = (slice(11, 13), slice(10, 12), slice(10, 12))  # 8 voxels, 4 mL
+EDGE = (slice(0, 2), slice(12, 14), slice(10, 12))  # 8 voxels at the end of the scan
 
 
 def ruled(masks: dict[str, np.ndarray], **row: object) -> Tidied:
@@ -93,7 +93,7 @@ def test_too_large_a_structure_is_noted_and_left() -> None:
 def test_limits_not_given_are_those_of_the_table_of_structures() -> None:
     tidied = ruled({"spleen": blocks(MIDDLE), "kidney_left": blocks(LARGE)}, kind="plausible_volume")
 
-    assert [finding.structure for finding in tidied.findings] == ["spleen"]   # 20 mL at least; of a kidney 30
+    assert [finding.structure for finding in tidied.findings] == ["spleen"]  # 20 mL at least; of a kidney 30
 
 
 def test_holes_are_filled_where_nothing_else_is() -> None:

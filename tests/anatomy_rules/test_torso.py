@@ -36,7 +36,7 @@ def volume_ml(mask: np.ndarray, grid: Grid) -> float:
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
 @pytest.mark.parametrize("mirror", [False, True], ids=["usual", "mirror-wise"])
-def test_a_healthy_body_stays_as_it_is(grid: Grid, mirror: bool) -> None:   # noqa: FBT001
+def test_a_healthy_body_stays_as_it_is(grid: Grid, mirror: bool) -> None:  # noqa: FBT001
     masks = body(grid, mirror=mirror)
 
     tidied = tidy(grid, masks)
@@ -91,12 +91,12 @@ def test_a_false_organ_goes_and_all_else_stays(grid: Grid, name: str, centre: Tr
     assert (left[name] == masks[name]).all()
     assert any(finding.structure == name and finding.removed_ml > 2 for finding in tidied.findings)
     assert all((left[key] >= faulty[key]).all() for key in masks if key != name)
-    assert all((left[key] <= masks[key]).all() for key in masks)   # where the false one was, holes may be filled
+    assert all((left[key] <= masks[key]).all() for key in masks)  # where the false one was, holes may be filled
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
 @pytest.mark.parametrize("mirror", [False, True], ids=["usual", "mirror-wise"])
-def test_half_a_kidney_called_by_the_other_side_comes_home(grid: Grid, mirror: bool) -> None:   # noqa: FBT001
+def test_half_a_kidney_called_by_the_other_side_comes_home(grid: Grid, mirror: bool) -> None:  # noqa: FBT001
     masks = body(grid, mirror=mirror)
     lower = masks["kidney_right"] & (grid.world(np.moveaxis(np.indices(grid.shape), 0, -1))[..., 2] < -70)
     faulty = dict(masks) | {"kidney_right": masks["kidney_right"] & ~lower, "kidney_left": masks["kidney_left"] | lower}
@@ -181,7 +181,7 @@ _REAL_NAMES = {
     1: "spleen", 2: "kidney_right", 3: "kidney_left", 4: "gallbladder", 5: "liver", 6: "stomach", 7: "pancreas",
     18: "small_bowel", 20: "colon", 21: "urinary_bladder", 52: "aorta", 63: "inferior_vena_cava", 75: "femur_left",
     76: "femur_right", 77: "hip_left", 78: "hip_right", 88: "iliopsoas_left", 89: "iliopsoas_right",
-}   # fmt: skip
+}  # fmt: skip
 
 
 def test_every_structure_and_reference_of_the_table_is_known() -> None:

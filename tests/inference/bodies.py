@@ -81,8 +81,8 @@ def torso(grid: Grid, *, touching: bool = False, right_lung: float = 1.0, noise_
     gas |= _ellipsoid(x, y, z, centre=(70, 40, -90), radii=(28, 34, 45))
     hu = np.full(grid.shape, -1000.0)
     for value, where in (
-        (-930, (np.abs(x) < 190) & (y < -60) & (y > -108)),     # blanket
-        (-50, (np.abs(x) < 195) & (y < -104) & (y > -114)),     # shell of the table, which the back touches
+        (-930, (np.abs(x) < 190) & (y < -60) & (y > -108)),  # blanket
+        (-50, (np.abs(x) < 195) & (y < -104) & (y > -114)),  # shell of the table, which the back touches
         (-100, body),
         (55, inner),
         (45, heart),

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ctatlas.measure.overlap import dice

@@ -24,11 +24,13 @@ def oblique_grid(code: str = "LPS", *, shape: tuple[int, int, int] = (5, 7, 4), 
     axis = np.array([0.48, 0.6, 0.64])
     x, y, z = axis * np.sin(np.radians(degrees) / 2)
     w = np.cos(np.radians(degrees) / 2)
-    turn = np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ])
+    turn = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
     affine = np.eye(4)
     affine[:3, :3] = turn * (0.7, 0.9, 2.5)
     affine[:3, 3] = (-31.5, 17.25, -402.0)

@@ -41,8 +41,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match=r"mask\.nii\.gz: cannot be written: the disk is full"), \
-            whole_file(tmp_path / "mask.nii.gz") as file:
+    with (
+        pytest.raises(OutputError, match=r"mask\.nii\.gz: cannot be written: the disk is full"),
+        whole_file(tmp_path / "mask.nii.gz") as file,
+    ):
         file.write(b"voxels")
     assert names(tmp_path) == []
 

@@ -40,14 +40,18 @@ def outcome(path: Path) -> Volume | str:
     try:
         return read(path)
     except ScanError as refusal:
-        assert str(refusal).isprintable(), f"{path}: more than one line"   # noqa: PT017
+        assert str(refusal).isprintable(), f"{path}: more than one line"  # noqa: PT017
         return str(refusal)
 
 
 SERIES = {
-    "dcmqi_ct_3slice": (512, 512, 3), "dcmqi_23x38x3/image": (23, 38, 3), "dcmqi_24x38x3/image": (24, 38, 3),
-    "rt_utils_oblique": (100, 50, 3), "philips_study_mixed/S2010": (64, 64, 28),
-    "philips_study_mixed/S2020": (32, 32, 140), "philips_study_mixed/S2030": (32, 32, 140),
+    "dcmqi_ct_3slice": (512, 512, 3),
+    "dcmqi_23x38x3/image": (23, 38, 3),
+    "dcmqi_24x38x3/image": (24, 38, 3),
+    "rt_utils_oblique": (100, 50, 3),
+    "philips_study_mixed/S2010": (64, 64, 28),
+    "philips_study_mixed/S2020": (32, 32, 140),
+    "philips_study_mixed/S2030": (32, 32, 140),
 }
 
 
@@ -68,37 +72,54 @@ def test_geometry_of_regular_series(fixtures: Path, folder: str) -> None:
     assert scan.grid.spacing_mm[2] == pytest.approx(told["gap_median"], abs=2e-3)
 
 
-@pytest.mark.parametrize(("folder", "intercept"), [
-    ("dcmqi_23x38x3/image", 0), ("dcmqi_24x38x3/image", 0), ("philips_study_mixed/S2010", -1024),
-    ("philips_study_mixed/S2020", -1024), ("philips_study_mixed/S2030", -1024),
-])
+@pytest.mark.parametrize(
+    ("folder", "intercept"),
+    [
+        ("dcmqi_23x38x3/image", 0),
+        ("dcmqi_24x38x3/image", 0),
+        ("philips_study_mixed/S2010", -1024),
+        ("philips_study_mixed/S2020", -1024),
+        ("philips_study_mixed/S2030", -1024),
+    ],
+)
 def test_values_of_regular_series(fixtures: Path, expected: dict[str, Any], folder: str, intercept: int) -> None:
     scan = read(fixtures / "dicom" / "series" / folder)
-    hashes = {told["pixels"]["sha256_16_int32le_or_f64le"] for name, told in expected.items()
-              if name.startswith(f"dicom/series/{folder}/")}
-    ours = {sha256((scan.array[:, :, k].T - np.int32(intercept)).astype("<i4").tobytes()).hexdigest()[:16]
-            for k in range(scan.grid.shape[2])}
+    hashes = {
+        told["pixels"]["sha256_16_int32le_or_f64le"]
+        for name, told in expected.items()
+        if name.startswith(f"dicom/series/{folder}/")
+    }
+    ours = {
+        sha256((scan.array[:, :, k].T - np.int32(intercept)).astype("<i4").tobytes()).hexdigest()[:16]
+        for k in range(scan.grid.shape[2])
+    }
     assert ours == hashes
 
 
-@pytest.mark.parametrize(("folder", "defects"), [
-    ("ge_tilt_variable_spacing", ["spacing varies (4.00 mm x 13, 1.08 mm x 1, 7.00 mm x 13)", "tilt of 18.5 degrees"]),
-    ("philips_tilt_minus18", ["tilt of 18.5 degrees"]),
-    ("siemens_tilt_no_tag", ["tilt of 14.0 degrees"]),
-    ("siemens_tilt_missing_slice", ["1 slice missing", "tilt of 15.5 degrees"]),
-    ("ge_missing_slice", ["1 slice missing (1 between 28.11 and 38.11 mm)"]),
-    ("ge_duplicate_positions", ["more than one image at the same position (-90.00 mm)", "spacing varies"]),
-    ("siemens_same_position", ["all images lie at one position"]),
-    ("philips_two_orientations_mr", ["4 x MR object"]),
-    ("philips_study_mixed", ['3 CT series (201 "STD BRAIN 5MM", 28 images; 202 ', "203"]),
-    ("philips_study_mixed/S1000", ["1 x localizer"]),
-    ("philips_study_mixed/S4010", ["2 x secondary capture"]),
-    ("dcmqi_23x38x3", ["2 CT series"]),
-    ("dcmqi_23x38x3/multiframe", ["enhanced multi-frame CT, which is not read yet"]),
-    ("dcmqi_23x38x3/seg", ["1 x SEG object"]),
-    ("dcmqi_23x38x3/nrrd", ["1 x file that is not DICOM"]),
-    ("codec_set", ["16 x MR object"]),
-])
+@pytest.mark.parametrize(
+    ("folder", "defects"),
+    [
+        (
+            "ge_tilt_variable_spacing",
+            ["spacing varies (4.00 mm x 13, 1.08 mm x 1, 7.00 mm x 13)", "tilt of 18.5 degrees"],
+        ),
+        ("philips_tilt_minus18", ["tilt of 18.5 degrees"]),
+        ("siemens_tilt_no_tag", ["tilt of 14.0 degrees"]),
+        ("siemens_tilt_missing_slice", ["1 slice missing", "tilt of 15.5 degrees"]),
+        ("ge_missing_slice", ["1 slice missing (1 between 28.11 and 38.11 mm)"]),
+        ("ge_duplicate_positions", ["more than one image at the same position (-90.00 mm)", "spacing varies"]),
+        ("siemens_same_position", ["all images lie at one position"]),
+        ("philips_two_orientations_mr", ["4 x MR object"]),
+        ("philips_study_mixed", ['3 CT series (201 "STD BRAIN 5MM", 28 images; 202 ', "203"]),
+        ("philips_study_mixed/S1000", ["1 x localizer"]),
+        ("philips_study_mixed/S4010", ["2 x secondary capture"]),
+        ("dcmqi_23x38x3", ["2 CT series"]),
+        ("dcmqi_23x38x3/multiframe", ["enhanced multi-frame CT, which is not read yet"]),
+        ("dcmqi_23x38x3/seg", ["1 x SEG object"]),
+        ("dcmqi_23x38x3/nrrd", ["1 x file that is not DICOM"]),
+        ("codec_set", ["16 x MR object"]),
+    ],
+)
 def test_what_is_irregular_is_named(fixtures: Path, folder: str, defects: list[str]) -> None:
     line = outcome(fixtures / "dicom" / "series" / folder)
     assert isinstance(line, str)
@@ -115,7 +136,7 @@ def test_a_series_of_a_mixed_study_can_be_chosen(fixtures: Path) -> None:
 def test_codecs(fixtures: Path, expected: dict[str, Any], tmp_path: Path, codec: str) -> None:
     for path in (fixtures / "dicom" / "series" / "codec_set" / codec).iterdir():
         dataset = pydicom.dcmread(path)
-        dataset.Modality = "CT"     # the four sets hold one MR; as CT they may be read
+        dataset.Modality = "CT"  # the four sets hold one MR; as CT they may be read
         dataset.save_as(tmp_path / path.name)
     scan = read(tmp_path)
     name = next(name for name in expected if name.startswith(f"dicom/series/codec_set/{codec}/"))
@@ -124,13 +145,18 @@ def test_codecs(fixtures: Path, expected: dict[str, Any], tmp_path: Path, codec:
     assert expected[name]["pixels"]["sha256_16_int32le_or_f64le"] in hashes
 
 
-@pytest.mark.parametrize(("codec", "sound", "damaged"), [
-    ("jpeg", b"\xff\xc4", b"\xff\x6d"),                     # no Huffman table: gdcm ends the process
-    ("jpeg", b"\xff\xc3\x00\x0b\x10\x01", b"\xff\xc3\x00\x0b\x10\x41"),   # 16,640 rows
-    ("jpegls", b"\xff\xf7", b"\xff\xf8"), ("jpegls", b"\xff\xd8\xff", b"\xff\xd9\xff"),
-    ("j2k", b"\xff\x4f\xff\x51", b"\xff\x4f\xff\x52"), ("j2k", b"\xff\x52", b"\xff\x55"),
-    ("rle", b"\x02\0\0\0\x40\0\0\0", b"\x09\0\0\0\x40\0\0\0"),
-])
+@pytest.mark.parametrize(
+    ("codec", "sound", "damaged"),
+    [
+        ("jpeg", b"\xff\xc4", b"\xff\x6d"),  # no Huffman table: gdcm ends the process
+        ("jpeg", b"\xff\xc3\x00\x0b\x10\x01", b"\xff\xc3\x00\x0b\x10\x41"),  # 16,640 rows
+        ("jpegls", b"\xff\xf7", b"\xff\xf8"),
+        ("jpegls", b"\xff\xd8\xff", b"\xff\xd9\xff"),
+        ("j2k", b"\xff\x4f\xff\x51", b"\xff\x4f\xff\x52"),
+        ("j2k", b"\xff\x52", b"\xff\x55"),
+        ("rle", b"\x02\0\0\0\x40\0\0\0", b"\x09\0\0\0\x40\0\0\0"),
+    ],
+)
 def test_damaged_codestreams(fixtures: Path, tmp_path: Path, codec: str, sound: bytes, damaged: bytes) -> None:
     for path in (fixtures / "dicom" / "series" / "codec_set" / codec).iterdir():
         dataset = pydicom.dcmread(path)
@@ -144,8 +170,12 @@ def test_damaged_codestreams(fixtures: Path, tmp_path: Path, codec: str, sound: 
 def single_ct_slices(fixtures: Path) -> Iterator[Path]:
     """Yield every file outside `series` that is one plain CT slice."""
     for path in sorted((fixtures / "dicom").rglob("*")):
-        if path.is_file() and "series" not in path.parts and isinstance(line := outcome(path), str) \
-                and "is one image of a series" in line:
+        if (
+            path.is_file()
+            and "series" not in path.parts
+            and isinstance(line := outcome(path), str)
+            and "is one image of a series" in line
+        ):
             yield path
 
 
@@ -158,33 +188,62 @@ def test_stored_values_of_single_slices(fixtures: Path, expected: dict[str, Any]
         put_slice(header, values)
         stored = (values.array() - (header.pixels.intercept or 0)) / (header.pixels.slope or 1)
         told = expected[path.relative_to(fixtures).as_posix()]["pixels"]
-        inside = values.array() != -1024     # padding was replaced
+        inside = values.array() != -1024  # padding was replaced
         seen.add(path.name)
         if stored[inside].max() != told["max"] or (header.pixels.padding is None and stored.min() != told["min"]):
             wrong.append(path.name)
     assert wrong == []
-    assert {"CT_small.dcm", "J2K_pixelrep_mismatch.dcm", "bad_sequence.dcm", "explicit_VR-UN.dcm",
-            "CT1_UNC.fragmented_no_bot_jpeg_ls.80.dcm", "highdicom_ct_image.dcm"} <= seen
+    assert {
+        "CT_small.dcm",
+        "J2K_pixelrep_mismatch.dcm",
+        "bad_sequence.dcm",
+        "explicit_VR-UN.dcm",
+        "CT1_UNC.fragmented_no_bot_jpeg_ls.80.dcm",
+        "highdicom_ct_image.dcm",
+    } <= seen
 
 
 @pytest.mark.parametrize("folder", ["dicom", "nifti", "nrrd"])
 def test_no_file_gives_anything_but_a_scan_or_one_line(fixtures: Path, folder: str) -> None:
     outcomes = {path.name: outcome(path) for path in sorted((fixtures / folder).rglob("*")) if path.is_file()}
     scans = {name for name, one in outcomes.items() if isinstance(one, Volume)}
-    assert scans == {"anatomical.nii", "reoriented_anat_moved.nii", "resampled_anat_moved.nii", "standard.nii.gz",
-                     "BallBinary30x30x30.nii.gz"} & set(outcomes)
+    assert scans == {
+        "anatomical.nii",
+        "reoriented_anat_moved.nii",
+        "resampled_anat_moved.nii",
+        "standard.nii.gz",
+        "BallBinary30x30x30.nii.gz",
+    } & set(outcomes)
 
 
-@pytest.mark.parametrize("name", ["no_meta.dcm", "meta_missing_tsyntax.dcm", "no_meta_group_length.dcm", "badVR.dcm",
-                                  "rtplan_truncated.dcm", "zipMR.gz", "parametric_map_float.dcm", "MR_truncated.dcm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "no_meta.dcm",
+        "meta_missing_tsyntax.dcm",
+        "no_meta_group_length.dcm",
+        "badVR.dcm",
+        "rtplan_truncated.dcm",
+        "zipMR.gz",
+        "parametric_map_float.dcm",
+        "MR_truncated.dcm",
+    ],
+)
 def test_damaged_files_are_refused_by_name(fixtures: Path, name: str) -> None:
     assert str(outcome(fixtures / "dicom" / "single" / name)).startswith(f"{name}: ")
 
 
-@pytest.mark.parametrize(("name", "reason"), [
-    ("functional.nii", "4-D image (i 17, j 21, k 3, time 20)"), ("example4d.nii.gz", "4-D"), ("nifti1.hdr", "without"),
-    ("nifti2.hdr", "without"), ("analyze.hdr", "Analyze"), ("example_nifti2.nii.gz", "4-D"),
-])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("functional.nii", "4-D image (i 17, j 21, k 3, time 20)"),
+        ("example4d.nii.gz", "4-D"),
+        ("nifti1.hdr", "without"),
+        ("nifti2.hdr", "without"),
+        ("analyze.hdr", "Analyze"),
+        ("example_nifti2.nii.gz", "4-D"),
+    ],
+)
 def test_nifti_that_is_no_scan(fixtures: Path, name: str, reason: str) -> None:
     assert reason in str(outcome(fixtures / "nifti" / name))
 
@@ -217,12 +276,20 @@ def test_a_real_scan_is_the_same_from_dicom_and_nifti(shared_data: Path, crlm: P
 
 def test_the_folder_of_real_scans(shared_data: Path) -> None:
     cases = [source.case for source in scans_in(shared_data / "torso_ct")]
-    assert cases == ["4dlung-113_ct", "crlm-1004_ct", "crlm-1004_dicom", "lidc-0001_ct_1p5mm", "lidc-0314_ct_2p5mm",
-                     "nsclc-r01-001_ct_2mm", "ts-example_ct"]
+    assert cases == [
+        "4dlung-113_ct",
+        "crlm-1004_ct",
+        "crlm-1004_dicom",
+        "lidc-0001_ct_1p5mm",
+        "lidc-0314_ct_2p5mm",
+        "nsclc-r01-001_ct_2mm",
+        "ts-example_ct",
+    ]
 
 
-@pytest.mark.parametrize("name", ["4dlung-113_ct", "crlm-1004_ct", "lidc-0314_ct_2p5mm", "nsclc-r01-001_ct_2mm",
-                                  "ts-example_ct"])
+@pytest.mark.parametrize(
+    "name", ["4dlung-113_ct", "crlm-1004_ct", "lidc-0314_ct_2p5mm", "nsclc-r01-001_ct_2mm", "ts-example_ct"]
+)
 def test_real_cts_are_in_hounsfield_units(shared_data: Path, name: str) -> None:
     assert not_hounsfield(read(shared_data / "torso_ct" / f"{name}.nii.gz")) is None
 

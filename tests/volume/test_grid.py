@@ -142,9 +142,16 @@ def test_the_affine_cannot_be_written_to() -> None:
         grid.affine[0, 3] = 1
 
 
-@pytest.mark.parametrize("affine", [
-    np.zeros((4, 4)), np.eye(3), np.full((4, 4), np.nan), np.diag([1, 1, 0, 1]), np.diag([1, 1, 1, 2]),
-])
+@pytest.mark.parametrize(
+    "affine",
+    [
+        np.zeros((4, 4)),
+        np.eye(3),
+        np.full((4, 4), np.nan),
+        np.diag([1, 1, 0, 1]),
+        np.diag([1, 1, 1, 2]),
+    ],
+)
 def test_what_is_no_affine_is_refused(affine: np.ndarray) -> None:
     with pytest.raises(ValueError, match="affine"):
         Grid((2, 3, 4), affine)

@@ -102,17 +102,20 @@ def test_a_lung_only_scan_passes() -> None:
     assert verdict(array) is None
 
 
-@pytest.mark.parametrize(("array", "reason"), [
-    (np.zeros((9, 8, 7), np.int16), "the same value"),
-    (np.full((9, 8, 7), -3024, np.int16), "below -1024"),
-    (np.clip((body() + 160) * 255 // 400, 0, 255).astype(np.int16), "display window"),
-    ((body() > 0).astype(np.int16), "labels"),
-    (np.clip(body(), -160, 240), "below -200 HU"),
-    (body() + 1024, "below -200 HU"),
-    (np.abs(body()).astype(np.float32) * 3, "below -200 HU"),
-    (body() * 30, "hardly any|above 3200"),
-    (np.random.default_rng(1).integers(-1024, -900, (9, 8, 7)).astype(np.int16), "soft tissue"),
-])
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((9, 8, 7), np.int16), "the same value"),
+        (np.full((9, 8, 7), -3024, np.int16), "below -1024"),
+        (np.clip((body() + 160) * 255 // 400, 0, 255).astype(np.int16), "display window"),
+        ((body() > 0).astype(np.int16), "labels"),
+        (np.clip(body(), -160, 240), "below -200 HU"),
+        (body() + 1024, "below -200 HU"),
+        (np.abs(body()).astype(np.float32) * 3, "below -200 HU"),
+        (body() * 30, "hardly any|above 3200"),
+        (np.random.default_rng(1).integers(-1024, -900, (9, 8, 7)).astype(np.int16), "soft tissue"),
+    ],
+)
 def test_what_cannot_be_hu_is_named(array: np.ndarray, reason: str) -> None:
     found = verdict(array)
     assert found is not None

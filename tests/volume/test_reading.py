@@ -24,20 +24,44 @@ def archive(kind: str) -> bytes:
     elif kind == "tar":
         with tarfile.open(fileobj=buffer, mode="w") as packed:
             packed.addfile(tarfile.TarInfo("ct.dcm"))
-    return buffer.getvalue() or {
-        "bz2": bz2.compress(b"x"), "xz": lzma.compress(b"x"), "gz": gzip.compress(b"not a scan"),
-        "half": gzip.compress(bytes(5000))[:20], "nrrd": b"NRRD0004\ntype: short\n", "mha": b"ObjectType = Image\n",
-        "text": b"Dear colleague,\n" * 40, "png": b"\x89PNG\r\n\x1a\n" + bytes(400), "zeros": bytes(4000),
-        "7z": b"7z\xbc\xaf\x27\x1c", "pdf": b"%PDF-1.4", "one": b"\x5c",
-    }[kind]
+    return (
+        buffer.getvalue()
+        or {
+            "bz2": bz2.compress(b"x"),
+            "xz": lzma.compress(b"x"),
+            "gz": gzip.compress(b"not a scan"),
+            "half": gzip.compress(bytes(5000))[:20],
+            "nrrd": b"NRRD0004\ntype: short\n",
+            "mha": b"ObjectType = Image\n",
+            "text": b"Dear colleague,\n" * 40,
+            "png": b"\x89PNG\r\n\x1a\n" + bytes(400),
+            "zeros": bytes(4000),
+            "7z": b"7z\xbc\xaf\x27\x1c",
+            "pdf": b"%PDF-1.4",
+            "one": b"\x5c",
+        }[kind]
+    )
 
 
-@pytest.mark.parametrize(("kind", "message"), [
-    ("zip", "is a zip archive; unpack it"), ("tar", "is a tar archive; unpack it"), ("7z", "is a 7z archive"),
-    ("bz2", "bzip2"), ("xz", "with xz"), ("gz", "holds no NIfTI"), ("half", "cut off or damaged"), ("nrrd", "NRRD"),
-    ("mha", "MetaImage"), ("png", "picture"), ("pdf", "PDF"), ("text", "neither NIfTI nor DICOM"),
-    ("zeros", "neither NIfTI nor DICOM"), ("one", "neither NIfTI nor DICOM"),
-])
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("zip", "is a zip archive; unpack it"),
+        ("tar", "is a tar archive; unpack it"),
+        ("7z", "is a 7z archive"),
+        ("bz2", "bzip2"),
+        ("xz", "with xz"),
+        ("gz", "holds no NIfTI"),
+        ("half", "cut off or damaged"),
+        ("nrrd", "NRRD"),
+        ("mha", "MetaImage"),
+        ("png", "picture"),
+        ("pdf", "PDF"),
+        ("text", "neither NIfTI nor DICOM"),
+        ("zeros", "neither NIfTI nor DICOM"),
+        ("one", "neither NIfTI nor DICOM"),
+    ],
+)
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.dcm", "scan"])
 def test_the_content_decides_and_what_is_not_read_is_said(tmp_path: Path, kind: str, message: str, name: str) -> None:
     (tmp_path / name).write_bytes(archive(kind))

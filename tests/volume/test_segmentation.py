@@ -121,11 +121,16 @@ def test_rename_to_a_name_that_is_taken_is_refused() -> None:
         three().rename({"tumor": "liver"})
 
 
-@pytest.mark.parametrize("use", [
-    lambda found: found.mask("pancreas"), lambda found: found.select(["pancreas"]),
-    lambda found: found.rename({"pancreas": "x"}), lambda found: found.combined({"pancreas": 1}),
-    lambda found: found.replace({"pancreas": LIVER}),
-])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda found: found.mask("pancreas"),
+        lambda found: found.select(["pancreas"]),
+        lambda found: found.rename({"pancreas": "x"}),
+        lambda found: found.combined({"pancreas": 1}),
+        lambda found: found.replace({"pancreas": LIVER}),
+    ],
+)
 def test_an_unknown_structure_is_refused_with_the_known(use) -> None:
     with pytest.raises(ModelError, match=r"'pancreas'.*liver, tumor, spleen"):
         use(three())

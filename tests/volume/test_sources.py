@@ -80,7 +80,8 @@ def test_case_folders_are_scans_and_their_masks_are_not(tmp_path: Path) -> None:
     ct(tmp_path / "BDMAP_00000001" / "another.nii.gz")
     ct(tmp_path / "batch" / "BDMAP_00000002" / "ct.nii")
     assert found(tmp_path) == {
-        "BDMAP_00000001": "BDMAP_00000001/ct.nii.gz", "batch_BDMAP_00000002": "batch/BDMAP_00000002/ct.nii",
+        "BDMAP_00000001": "BDMAP_00000001/ct.nii.gz",
+        "batch_BDMAP_00000002": "batch/BDMAP_00000002/ct.nii",
     }
 
 
@@ -140,8 +141,10 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert found(tmp_path / "a") == {"x": "x.nii.gz"}
 
 
-@pytest.mark.parametrize("make", [lambda _: None, lambda folder: mask(folder / "liver.nii.gz"),
-                                  lambda folder: (folder / "a.txt").write_text("x")])
+@pytest.mark.parametrize(
+    "make",
+    [lambda _: None, lambda folder: mask(folder / "liver.nii.gz"), lambda folder: (folder / "a.txt").write_text("x")],
+)
 def test_a_folder_without_scan_is_refused(tmp_path: Path, make) -> None:
     make(tmp_path)
     with pytest.raises(ScanError, match="holds no CT scan"):
@@ -153,12 +156,25 @@ def test_a_missing_place_is_refused(tmp_path: Path) -> None:
         scans_in(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(("text", "name"), [
-    ("../../etc/passwd", "etc_passwd"), ("a/b\\c:d", "a_b_c_d"), ("Müller^Jörg", "Muller_Jorg"), ("", "scan"),
-    ("...", "scan"), ("-rf", "rf"), ("con", "con_"), ("COM1.nii", "COM1.nii_"), ("x" * 300, "x" * 80),
-    ("a\n\x1bb", "a_b"),
-    ("患者", "scan"), ("BDMAP_00000001", "BDMAP_00000001"), ("s0011-2.5mm", "s0011-2.5mm"), ("$(reboot)", "reboot"),
-])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("../../etc/passwd", "etc_passwd"),
+        ("a/b\\c:d", "a_b_c_d"),
+        ("Müller^Jörg", "Muller_Jorg"),
+        ("", "scan"),
+        ("...", "scan"),
+        ("-rf", "rf"),
+        ("con", "con_"),
+        ("COM1.nii", "COM1.nii_"),
+        ("x" * 300, "x" * 80),
+        ("a\n\x1bb", "a_b"),
+        ("患者", "scan"),
+        ("BDMAP_00000001", "BDMAP_00000001"),
+        ("s0011-2.5mm", "s0011-2.5mm"),
+        ("$(reboot)", "reboot"),
+    ],
+)
 def test_safe_names(text: str, name: str) -> None:
     assert safe_name(text) == name
 

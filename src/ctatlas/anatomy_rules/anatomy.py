@@ -21,8 +21,8 @@ from ctatlas.volume.segmentation import Place, Segmentation
 if TYPE_CHECKING:
     from ctatlas.anatomy_rules.findings import Change
 
-SAMPLE_MM = 3.0     # organs are looked at this densely where only their extent matters
-AT_MOST = 50_000    # points of one structure
+SAMPLE_MM = 3.0  # organs are looked at this densely where only their extent matters
+AT_MOST = 50_000  # points of one structure
 
 
 class _Extent(NamedTuple):
@@ -191,7 +191,7 @@ class Anatomy:
         self._last_label[layer] = len(components)
         for component in components:
             i, j, k = component.box
-            face = labels[i, j, k.start] == component.label   # the box is tight: each of its faces meets the component
+            face = labels[i, j, k.start] == component.label  # the box is tight: each of its faces meets the component
             value = int(values[i, j, k.start][np.unravel_index(int(face.argmax()), face.shape)])
             if value in names:
                 found[names[value]].append(component)

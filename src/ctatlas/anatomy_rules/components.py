@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Box = tuple[slice, slice, slice]
 
-EDGE_MM = 5.0   # this near to the end of the scan (a voxel of a coarse network) a structure may go on outside
+EDGE_MM = 5.0  # this near to the end of the scan (a voxel of a coarse network) a structure may go on outside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +60,7 @@ def measure_components(labels: np.ndarray, grid: Grid, *, start: tuple[int, int,
     statistics = cc3d.statistics(labels, no_slice_conversion=True)
     counts = statistics["voxel_counts"][1:]
     centres = grid.world(statistics["centroids"][1:] + start)
-    bounds = statistics["bounding_boxes"][1:].astype(int).reshape(-1, 3, 2)   # lowest and highest index, both inside
+    bounds = statistics["bounding_boxes"][1:].astype(int).reshape(-1, 3, 2)  # lowest and highest index, both inside
     low, high = bounds[:, :, 0] + start, bounds[:, :, 1] + 1 + np.array(start)
     reach = edge_voxels(grid)
     at_edge = ((low < reach) | (high > np.array(grid.shape) - reach)).any(axis=1)

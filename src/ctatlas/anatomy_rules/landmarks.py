@@ -16,9 +16,9 @@ Level = Literal["top", "middle", "bottom"]
 
 # A stray voxel must not move a level; 2 % of an organ of 15 cm is less than a centimetre.
 _QUANTILE: dict[Level, float] = {"top": 0.98, "middle": 0.5, "bottom": 0.02}
-RIGHT, UP = 0, 2            # world axes
-BIN_MM = 20.0               # half a vertebra: finer than the spine bends
-SPINE_ML = 20.0             # of vertebrae, less than one: no midline from them
+RIGHT, UP = 0, 2  # world axes
+BIN_MM = 20.0  # half a vertebra: finer than the spine bends
+SPINE_ML = 20.0  # of vertebrae, less than one: no midline from them
 MIRRORED_MM, MIRRORED_ML = 20.0, 200.0
 
 
@@ -73,6 +73,6 @@ def _curve(points_mm: np.ndarray, middle: Callable[[np.ndarray], float]) -> Midl
     """Take the middle of the points' x in slices of the body, and smooth it along the body."""
     bins, counts = np.unique(np.floor(points_mm[:, UP] / BIN_MM).astype(int), return_counts=True)
     slices = [points_mm[np.floor(points_mm[:, UP] / BIN_MM) == one] for one in bins[counts >= 0.2 * counts.mean()]]
-    z_mm = np.array([each[:, UP].mean() for each in slices])   # the thin ends left out: of a spine, they lie askew
+    z_mm = np.array([each[:, UP].mean() for each in slices])  # the thin ends left out: of a spine, they lie askew
     x_mm = np.array([middle(each[:, RIGHT]) for each in slices])
     return Midline(z_mm, np.asarray(ndimage.median_filter(x_mm, size=3, mode="nearest")))

@@ -50,7 +50,7 @@ def near(name: str, anatomy: Anatomy, *, of: list[str], within_mm: float) -> Out
     if not len(references):
         return Outcome()
     tree, far = KDTree(references), []
-    reach_mm = within_mm + max(SAMPLE_MM, *anatomy.grid.spacing_mm)   # voxels that touch have centres this far apart
+    reach_mm = within_mm + max(SAMPLE_MM, *anatomy.grid.spacing_mm)  # voxels that touch have centres this far apart
     for component in (c for c in anatomy.components(name) if not c.at_edge):
         voxels = np.argwhere(anatomy.voxels(name, component)) + [side.start for side in component.box]
         points = anatomy.grid.world(voxels[:: max(1, len(voxels) // 2000)])
@@ -133,5 +133,3 @@ def _widened(anatomy: Anatomy, box: Box, margin_mm: float) -> Box:
     bounds = zip(box, reach, anatomy.grid.shape, strict=True)
     i, j, k = (slice(max(0, side.start - n), min(size, side.stop + n)) for side, n, size in bounds)
     return i, j, k
-
-

@@ -23,7 +23,7 @@ RuleFunction = Callable[..., Outcome]
 """`(name, anatomy, *, parameters of the table) -> Outcome`: looks at one structure and says what changes."""
 
 RULES: dict[str, RuleFunction] = {}
-TABLE = "table"   # the kind that stands for all rules of a table in `data/`
+TABLE = "table"  # the kind that stands for all rules of a table in `data/`
 
 
 @dataclass(frozen=True, slots=True)

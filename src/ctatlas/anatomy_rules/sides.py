@@ -17,7 +17,7 @@ from ctatlas.volume import Grid
 
 Side = Literal["left", "right"]
 
-ONE_SIDED = 0.95   # of a component on one side: the rest is no reason to cut it
+ONE_SIDED = 0.95  # of a component on one side: the rest is no reason to cut it
 
 
 @rule("side")

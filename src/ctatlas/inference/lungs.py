@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cc3d
@@ -62,7 +63,7 @@ def lung_tissue(hu: np.ndarray, body: np.ndarray, spacing_mm: tuple[float, float
     return keep[labels]
 
 
-def _beside_the_largest(pieces: list[int], boxes: list[tuple[slice, ...]], volumes_ml: np.ndarray) -> list[int]:
+def _beside_the_largest(pieces: list[int], boxes: Sequence[tuple[slice, ...]], volumes_ml: np.ndarray) -> list[int]:
     """Keep the pieces of which at least half lies at the level of the largest: gas in the bowel lies lower."""
     if not pieces:
         return []

@@ -52,7 +52,7 @@ class Grid:
         return self.shape == other.shape and bool((self.affine == other.affine).all())
 
     def __hash__(self) -> int:
-        return hash((self.shape, (self.affine + 0.0).tobytes()))   # + 0.0: -0.0 equals 0.0, so it must hash alike
+        return hash((self.shape, (self.affine + 0.0).tobytes()))  # + 0.0: -0.0 equals 0.0, so it must hash alike
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from ctatlas.errors import ScanError
 if TYPE_CHECKING:
     from ctatlas.volume.scan import Volume
 
-PADDING_HU = -1024   # outside the scanner's circle of reconstruction. Source: reference/volumes.md §2.6
+PADDING_HU = -1024  # outside the scanner's circle of reconstruction. Source: reference/volumes.md §2.6
 
 _INT16 = np.iinfo(np.int16)
 
@@ -36,7 +36,12 @@ class HounsfieldValues:
         return self._flat
 
     def put(
-        self, stored: np.ndarray, slope: float = 1.0, intercept: float = 0.0, *, padding: np.ndarray | None = None,
+        self,
+        stored: np.ndarray,
+        slope: float = 1.0,
+        intercept: float = 0.0,
+        *,
+        padding: np.ndarray | None = None,
     ) -> None:
         """Append slope * stored + intercept for a flat piece of stored numbers.
 
@@ -51,7 +56,7 @@ class HounsfieldValues:
             values = np.where(padding, np.int64(PADDING_HU), values)
         if self._flat.dtype == np.int16 and not _fits_int16(values):
             wide = _empty(self._flat.size, np.float32, self._where)
-            wide[:place.start] = self._flat[:place.start]
+            wide[: place.start] = self._flat[: place.start]
             self._flat = wide
         self._flat[place] = values
 
@@ -89,8 +94,10 @@ def not_hounsfield(volume: Volume) -> str | None:
         "but a CT has air below -200 HU": low > -200,
         "but a body has soft tissue around 0 HU": high < -200,
         "and more than 1 % of them lie above 3200 HU": float(np.percentile(values, 99)) > 3200,
-        "but hardly any lie between -200 and 200 HU, where fat and organs are":
-            float(np.mean((values > -200) & (values < 200))) < 0.005,
+        "but hardly any lie between -200 and 200 HU, where fat and organs are": float(
+            np.mean((values > -200) & (values < 200))
+        )
+        < 0.005,
     }
     return next((f"values run from {low:.6g} to {high:.6g}, {fault}" for fault, is_so in faults.items() if is_so), None)
 

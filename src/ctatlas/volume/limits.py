@@ -21,11 +21,11 @@ AT_MOST_ALONG_AXIS = 65535
 AT_MOST_FILE_BYTES = 4 * 2**30
 AT_MOST_SERIES_FILES = 20_000
 AT_MOST_SLICE_FILE_BYTES = 512 * 2**20
-AT_MOST_SLICE_PIXELS = 8192 * 8192   # scanners make 512 x 512 to 2048 x 2048
+AT_MOST_SLICE_PIXELS = 8192 * 8192  # scanners make 512 x 512 to 2048 x 2048
 AT_MOST_SPACING_MM = 50.0
 AT_MOST_COORDINATE_MM = 10_000.0
-AT_MOST_AFTER_VOXELS_BYTES = 2**20   # what may follow the voxels in a file
-AT_MOST_BEFORE_VOXELS_BYTES = 64 * 2**20   # header and extensions
+AT_MOST_AFTER_VOXELS_BYTES = 2**20  # what may follow the voxels in a file
+AT_MOST_BEFORE_VOXELS_BYTES = 64 * 2**20  # header and extensions
 
 
 def check_shape(shape: tuple[int, ...], itemsize: int, where: str) -> None:
@@ -42,22 +42,31 @@ def check_shape(shape: tuple[int, ...], itemsize: int, where: str) -> None:
     """
     size = " x ".join(str(n) for n in shape)
     if any(not 1 <= n <= AT_MOST_ALONG_AXIS for n in shape):
-        raise ScanError(f"{where}: claims {size} voxels; expected 1 to {AT_MOST_ALONG_AXIS} along each axis. "
-                        "The header is broken.")
+        raise ScanError(
+            f"{where}: claims {size} voxels; expected 1 to {AT_MOST_ALONG_AXIS} along each axis. The header is broken."
+        )
     if prod(shape) > AT_MOST_VOXELS or prod(shape) * itemsize > AT_MOST_ARRAY_BYTES:
-        raise ScanError(f"{where}: claims {size} voxels; expected at most {AT_MOST_VOXELS:.0e} and "
-                        f"{AT_MOST_ARRAY_BYTES / 2**30:.0f} GiB. The header is broken, or cut the scan into parts.")
+        raise ScanError(
+            f"{where}: claims {size} voxels; expected at most {AT_MOST_VOXELS:.0e} and "
+            f"{AT_MOST_ARRAY_BYTES / 2**30:.0f} GiB. The header is broken, or cut the scan into parts."
+        )
 
 
 def check_grid(grid: Grid, where: str) -> None:
     """Refuse a geometry that no scanner makes: shear, spacing above 50 mm, voxels further than 10 m from the origin."""
     if grid.is_sheared:
-        raise ScanError(f"{where}: voxel axes are not at right angles (gantry tilt or shear); expected an orthogonal "
-                        "grid. Resample the scan to one.")
+        raise ScanError(
+            f"{where}: voxel axes are not at right angles (gantry tilt or shear); expected an orthogonal "
+            "grid. Resample the scan to one."
+        )
     spacing = grid.spacing_mm
     if max(spacing) > AT_MOST_SPACING_MM:
-        raise ScanError(f"{where}: spacing is {' x '.join(f'{mm:.4g}' for mm in spacing)} mm; "
-                        f"expected at most {AT_MOST_SPACING_MM:.0f} mm. The header is broken or its unit is not mm.")
+        raise ScanError(
+            f"{where}: spacing is {' x '.join(f'{mm:.4g}' for mm in spacing)} mm; "
+            f"expected at most {AT_MOST_SPACING_MM:.0f} mm. The header is broken or its unit is not mm."
+        )
     if np.abs(grid.corners_mm).max() > AT_MOST_COORDINATE_MM:
-        raise ScanError(f"{where}: voxels lie up to {np.abs(grid.corners_mm).max() / 1000:.4g} m from the origin; "
-                        f"expected at most {AT_MOST_COORDINATE_MM / 1000:.0f} m. The header is broken.")
+        raise ScanError(
+            f"{where}: voxels lie up to {np.abs(grid.corners_mm).max() / 1000:.4g} m from the origin; "
+            f"expected at most {AT_MOST_COORDINATE_MM / 1000:.0f} m. The header is broken."
+        )

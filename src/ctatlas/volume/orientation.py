@@ -64,9 +64,7 @@ def orientation_of(affine: np.ndarray) -> str:
         return (float(round(np.trace(signed), 9)), *signed.ravel().tolist())
 
     best = max(permutations(range(3)), key=rank)
-    return "".join(
-        (_POSITIVE if directions[world, axis] >= 0 else _NEGATIVE)[world] for axis, world in enumerate(best)
-    )
+    return "".join((_POSITIVE if directions[world, axis] >= 0 else _NEGATIVE)[world] for axis, world in enumerate(best))
 
 
 def turn_between(old: str, new: str) -> Turn:

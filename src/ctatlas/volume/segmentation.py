@@ -16,7 +16,7 @@ from ctatlas.volume.orientation import turn_between
 if TYPE_CHECKING:
     from ctatlas.volume.grid import Grid
 
-_LAYER_HOLDS = 255   # uint8; 0 is "nothing here"
+_LAYER_HOLDS = 255  # uint8; 0 is "nothing here"
 
 Box = tuple[slice, slice, slice]
 
@@ -113,7 +113,7 @@ class Segmentation:
     def with_masks(self, masks: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]]) -> Segmentation:
         """Return the segmentation with more structures; a name that is there already is refused."""
         layers, places = list(self.layers), dict(self.places)
-        fresh: set[int] = set()   # layers made or copied here may be written to
+        fresh: set[int] = set()  # layers made or copied here may be written to
         for name, mask in masks.items() if isinstance(masks, Mapping) else masks:
             if name in places:
                 raise ValueError(f"structure {name!r} is there already; use replace")
@@ -128,7 +128,7 @@ class Segmentation:
                 if place.layer not in fresh:
                     layers[place.layer] = layers[place.layer].copy(order="F")
                     fresh.add(place.layer)
-                layers[place.layer][box] |= mask[box] * np.uint8(place.value)   # its voxels are free
+                layers[place.layer][box] |= mask[box] * np.uint8(place.value)  # its voxels are free
         return Segmentation(self.grid, tuple(layers), places)
 
     def replace(self, masks: Mapping[str, np.ndarray]) -> Segmentation:
@@ -202,7 +202,7 @@ class Segmentation:
 def box_of(mask: np.ndarray) -> Box | None:
     """Return the smallest box that holds every True voxel of an (i, j, k) mask, or None when there is none."""
     box = [slice(None)] * 3
-    for axis in (2, 1, 0):   # k first: in Fortran order that narrows the mask at once to the slabs that matter
+    for axis in (2, 1, 0):  # k first: in Fortran order that narrows the mask at once to the slabs that matter
         hit = np.flatnonzero(mask[tuple(box)].any(axis=tuple(other for other in range(3) if other != axis)))
         if not len(hit):
             return None

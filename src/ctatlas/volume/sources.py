@@ -22,14 +22,14 @@ from ctatlas.volume.reading import kind_at, read
 if TYPE_CHECKING:
     from ctatlas.volume.scan import Volume
 
-_CASE_FILES = ("ct.nii.gz", "ct.nii")   # of AbdomenAtlas, TotalSegmentator and our own cases
+_CASE_FILES = ("ct.nii.gz", "ct.nii")  # of AbdomenAtlas, TotalSegmentator and our own cases
 _SCAN_ENDINGS = (".nii.gz", ".nii")
-_UNREAD_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".nrrd", ".nhdr", ".mha", ".mhd")   # listed, then refused
+_UNREAD_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".nrrd", ".nhdr", ".mha", ".mhd")  # listed, then refused
 _MASK_ENDINGS = (".seg.nrrd",)
-_LOOKED_AT = 50             # files of a folder whose content is looked at until one is DICOM
+_LOOKED_AT = 50  # files of a folder whose content is looked at until one is DICOM
 _DEPTH = 16
 _NAME_LENGTH = 80
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}   # Windows
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,9 @@ def scans_in(path: Path | str, *, series: str | None = None) -> list[ScanSource]
     except OSError as error:
         raise ScanError(f"{place}: cannot be read: {error.strerror or error}.") from error
     if not found:
-        raise ScanError(f"{place}: holds no CT scan (masks do not count); expected NIfTI or DICOM files, or folders "
-                        "of them.")
+        raise ScanError(
+            f"{place}: holds no CT scan (masks do not count); expected NIfTI or DICOM files, or folders of them."
+        )
     sources: list[ScanSource] = []
     taken: set[str] = set()
     for scan in found:
@@ -142,8 +143,11 @@ def _look(folder: Path, depth: int) -> _Folder:
     if case is not None:
         return _Folder(folder, (case,), None, ())
     single = tuple(file for file in files if file.name.lower().endswith(_SCAN_ENDINGS) and not _is_mask(file))
-    unread = tuple(file for file in files if file.name.lower().endswith(_UNREAD_ENDINGS)
-                   and not file.name.lower().endswith(_MASK_ENDINGS))
+    unread = tuple(
+        file
+        for file in files
+        if file.name.lower().endswith(_UNREAD_ENDINGS) and not file.name.lower().endswith(_MASK_ENDINGS)
+    )
     below = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()] if depth else []
     return _Folder(
         folder,
@@ -159,7 +163,7 @@ def _scans(folder: _Folder) -> list[Path]:
         inside = [below for below in folder.below if not below.is_empty]
         if folder.study is None and len(inside) == 1:
             return _scans(inside[0])
-        apart = (below for below in folder.below if not below.studies)   # the others are read with this folder
+        apart = (below for below in folder.below if not below.studies)  # the others are read with this folder
         return [*folder.files, folder.path, *(scan for below in apart for scan in _scans(below))]
     return [*folder.files, *(scan for below in folder.below for scan in _scans(below))]
 
@@ -201,7 +205,7 @@ def _case_name(scan: Path, place: Path) -> str:
 def _stem(name: str) -> str:
     """Return a file's name without the ending of its format."""
     ending = next((end for end in (*_SCAN_ENDINGS, *_UNREAD_ENDINGS, ".dcm") if name.lower().endswith(end)), "")
-    return name[:len(name) - len(ending)]
+    return name[: len(name) - len(ending)]
 
 
 def _unique(name: str, taken: set[str]) -> str:

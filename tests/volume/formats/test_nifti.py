@@ -37,10 +37,10 @@ def nifti(path: Path, array: np.ndarray, affine: np.ndarray, **fields: Any) -> P
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)
     data = image.to_bytes()
-    header = type(image.header)(data[:image.header.sizeof_hdr], check=False)
+    header = type(image.header)(data[: image.header.sizeof_hdr], check=False)
     for name, value in fields.items():
         header[name] = value
-    data = header.binaryblock + data[image.header.sizeof_hdr:]
+    data = header.binaryblock + data[image.header.sizeof_hdr :]
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return path
 
@@ -124,9 +124,16 @@ def test_the_name_does_not_matter(tmp_path: Path, plain: Path) -> None:
     assert np.array_equal(read(packed).array, read(plain).array)
 
 
-@pytest.mark.parametrize(("slope", "inter", "expected"), [
-    (2.0, -1024.0, 2 * 7 - 1024), (0.0, 100.0, 7), (np.nan, 5.0, 7), (np.inf, 5.0, 7), (0.5, 0.0, 3.5),
-])
+@pytest.mark.parametrize(
+    ("slope", "inter", "expected"),
+    [
+        (2.0, -1024.0, 2 * 7 - 1024),
+        (0.0, 100.0, 7),
+        (np.nan, 5.0, 7),
+        (np.inf, 5.0, 7),
+        (0.5, 0.0, 3.5),
+    ],
+)
 def test_rescale(tmp_path: Path, slope: float, inter: float, expected: float) -> None:
     scan = read(changed(tmp_path, scl_slope=slope, scl_inter=inter))
     assert scan.array[tuple(np.argwhere(counted(oblique_grid()) == 7)[0])] == expected
@@ -189,40 +196,43 @@ def test_what_is_no_number_becomes_padding_and_is_noted(tmp_path: Path) -> None:
 # refusing what is wrong: one header change each
 
 
-@pytest.mark.parametrize(("fields", "message"), [
-    ({"sform_code": 0, "qform_code": 0}, "left and right are unknown"),
-    ({"pixdim": [1, 0, 1, 1, 1, 1, 1, 1]}, "voxel size"),
-    ({"pixdim": [1, 1, -1, 1, 1, 1, 1, 1]}, "voxel size"),
-    ({"pixdim": [1, 1, 1, np.nan, 1, 1, 1, 1]}, "voxel size"),
-    ({"scl_slope": 1, "scl_inter": np.nan}, "scl_inter"),
-    ({"vox_offset": 0}, "begin at byte 0"),
-    ({"vox_offset": 100}, "begin at byte 100"),
-    ({"vox_offset": np.nan}, "begin at byte nan"),
-    ({"vox_offset": 1e12}, "begin at byte 1e\\+12"),
-    ({"vox_offset": 353.5}, "begin at byte 353.5"),
-    ({"dim": [3, 5, -7, 4, 1, 1, 1, 1]}, "5 x -7 x 4"),
-    ({"dim": [3, 5, 0, 4, 1, 1, 1, 1]}, "5 x 0 x 4"),
-    ({"dim": [0, 5, 7, 4, 1, 1, 1, 1]}, "claims 0 axes"),
-    ({"dim": [9, 5, 7, 4, 1, 1, 1, 1]}, "claims 9 axes"),
-    ({"dim": [2, 5, 28, 1, 1, 1, 1, 1]}, "2-D image"),
-    ({"dim": [3, 5, 28, 1, 1, 1, 1, 1]}, "one voxel thick"),
-    ({"dim": [4, 5, 7, 2, 2, 1, 1, 1]}, r"4-D image \(i 5, j 7, k 2, time 2\)"),
-    ({"dim": [3, 32767, 32767, 32767, 1, 1, 1, 1]}, "32767 x 32767 x 32767"),
-    ({"dim": [3, 1000, 1000, 100, 1, 1, 1, 1]}, "cut off"),
-    ({"datatype": 128}, "RGB"),
-    ({"datatype": 32}, "complex"),
-    ({"datatype": 1}, "1-bit"),
-    ({"datatype": 77}, "unknown type 77"),
-    ({"xyzt_units": 5}, "unknown code 5"),
-    ({"srow_x": [0, 0, 0, 0]}, "singular"),
-    ({"srow_x": [np.nan, 0, 0, 0]}, "affine"),
-    ({"srow_x": [60, 0, 0, 0], "srow_y": [0, 1, 0, 0], "srow_z": [0, 0, 1, 0]}, "spacing is 60"),
-    ({"srow_x": [1, 0, 0, 2e4], "srow_y": [0, 1, 0, 0], "srow_z": [0, 0, 1, 0]}, "from the origin"),
-    ({"srow_x": [1, 0, 0, 0], "srow_y": [0, 1, 0.3, 0], "srow_z": [0, 0, 1, 0]}, "right angles"),
-    ({"sform_code": 0, "quatern_b": 3.0}, "quaternion"),
-    ({"magic": b"ni1"}, "header without its voxels"),
-    ({"magic": b""}, "Analyze"),
-])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sform_code": 0, "qform_code": 0}, "left and right are unknown"),
+        ({"pixdim": [1, 0, 1, 1, 1, 1, 1, 1]}, "voxel size"),
+        ({"pixdim": [1, 1, -1, 1, 1, 1, 1, 1]}, "voxel size"),
+        ({"pixdim": [1, 1, 1, np.nan, 1, 1, 1, 1]}, "voxel size"),
+        ({"scl_slope": 1, "scl_inter": np.nan}, "scl_inter"),
+        ({"vox_offset": 0}, "begin at byte 0"),
+        ({"vox_offset": 100}, "begin at byte 100"),
+        ({"vox_offset": np.nan}, "begin at byte nan"),
+        ({"vox_offset": 1e12}, "begin at byte 1e\\+12"),
+        ({"vox_offset": 353.5}, "begin at byte 353.5"),
+        ({"dim": [3, 5, -7, 4, 1, 1, 1, 1]}, "5 x -7 x 4"),
+        ({"dim": [3, 5, 0, 4, 1, 1, 1, 1]}, "5 x 0 x 4"),
+        ({"dim": [0, 5, 7, 4, 1, 1, 1, 1]}, "claims 0 axes"),
+        ({"dim": [9, 5, 7, 4, 1, 1, 1, 1]}, "claims 9 axes"),
+        ({"dim": [2, 5, 28, 1, 1, 1, 1, 1]}, "2-D image"),
+        ({"dim": [3, 5, 28, 1, 1, 1, 1, 1]}, "one voxel thick"),
+        ({"dim": [4, 5, 7, 2, 2, 1, 1, 1]}, r"4-D image \(i 5, j 7, k 2, time 2\)"),
+        ({"dim": [3, 32767, 32767, 32767, 1, 1, 1, 1]}, "32767 x 32767 x 32767"),
+        ({"dim": [3, 1000, 1000, 100, 1, 1, 1, 1]}, "cut off"),
+        ({"datatype": 128}, "RGB"),
+        ({"datatype": 32}, "complex"),
+        ({"datatype": 1}, "1-bit"),
+        ({"datatype": 77}, "unknown type 77"),
+        ({"xyzt_units": 5}, "unknown code 5"),
+        ({"srow_x": [0, 0, 0, 0]}, "singular"),
+        ({"srow_x": [np.nan, 0, 0, 0]}, "affine"),
+        ({"srow_x": [60, 0, 0, 0], "srow_y": [0, 1, 0, 0], "srow_z": [0, 0, 1, 0]}, "spacing is 60"),
+        ({"srow_x": [1, 0, 0, 2e4], "srow_y": [0, 1, 0, 0], "srow_z": [0, 0, 1, 0]}, "from the origin"),
+        ({"srow_x": [1, 0, 0, 0], "srow_y": [0, 1, 0.3, 0], "srow_z": [0, 0, 1, 0]}, "right angles"),
+        ({"sform_code": 0, "quatern_b": 3.0}, "quaternion"),
+        ({"magic": b"ni1"}, "header without its voxels"),
+        ({"magic": b""}, "Analyze"),
+    ],
+)
 def test_a_wrong_header_is_one_line(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ScanError, match=message) as caught:
         read(changed(tmp_path, **fields))
@@ -308,7 +318,7 @@ def test_reading_takes_the_array_and_one_piece_more(tmp_path: Path) -> None:
     read(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < grid.n_voxels * 2 + 2**22 * 8 * 4   # int16 array, a few float64 pieces; a float64 copy is 72 MB
+    assert peak < grid.n_voxels * 2 + 2**22 * 8 * 4  # int16 array, a few float64 pieces; a float64 copy is 72 MB
 
 
 # label maps
@@ -362,8 +372,9 @@ def test_masks_lie_where_nibabel_and_simpleitk_see_them(tmp_path: Path, code: st
     assert np.array_equal(SimpleITK.GetArrayFromImage(other).transpose(2, 1, 0), mask)
     assert np.allclose(one.affine, grid.affine, atol=1e-4)
     assert np.allclose(one.header.get_qform(), grid.affine, atol=1e-4)
-    corners = [other.TransformIndexToPhysicalPoint([int(n) for n in corner])
-               for corner in np.rint(grid.voxel(grid.corners_mm))]
+    corners = [
+        other.TransformIndexToPhysicalPoint([int(n) for n in corner]) for corner in np.rint(grid.voxel(grid.corners_mm))
+    ]
     assert np.allclose(np.array(corners) * (-1, -1, 1), grid.corners_mm, atol=1e-3)
 
 
@@ -401,8 +412,8 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     write_mask(np.ascontiguousarray(mask), grid, tmp_path / "another-name.nii.gz")
     data = (tmp_path / "a.nii.gz").read_bytes()
     assert data == (tmp_path / "another-name.nii.gz").read_bytes()
-    assert data[3] == 0             # no name, no comment, no extra field
-    assert data[4:8] == bytes(4)    # no time
+    assert data[3] == 0  # no name, no comment, no extra field
+    assert data[4:8] == bytes(4)  # no time
 
 
 def test_a_long_axis_takes_nifti_2(tmp_path: Path) -> None:
@@ -432,12 +443,15 @@ def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
         write_mask(np.ones((3, 4, 5), bool), Grid((3, 4, 5), np.eye(4)), tmp_path / "liver.dcm")
 
 
-@pytest.mark.parametrize("write_it", [
-    lambda grid, path: write_mask(np.zeros(grid.shape, np.uint8), grid, path),
-    lambda grid, path: write_labels(np.zeros(grid.shape, np.int64), grid, path),
-    lambda grid, path: write_array_uint8(np.zeros(grid.shape), grid, path),
-    lambda grid, path: write_mask(np.zeros((3, 3, 3), bool), grid, path),
-])
+@pytest.mark.parametrize(
+    "write_it",
+    [
+        lambda grid, path: write_mask(np.zeros(grid.shape, np.uint8), grid, path),
+        lambda grid, path: write_labels(np.zeros(grid.shape, np.int64), grid, path),
+        lambda grid, path: write_array_uint8(np.zeros(grid.shape), grid, path),
+        lambda grid, path: write_mask(np.zeros((3, 3, 3), bool), grid, path),
+    ],
+)
 def test_what_does_not_fit_is_refused(tmp_path: Path, write_it: Any) -> None:
     with pytest.raises(ValueError, match=r"expected|on a grid"):
         write_it(oblique_grid(), tmp_path / "x.nii.gz")
@@ -456,7 +470,7 @@ def test_write_takes_a_scan_or_a_segmentation(tmp_path: Path) -> None:
 @ONE_FOLDER
 def test_no_header_bytes_give_anything_but_a_refusal(plain: Path, noise: bytes) -> None:
     data = plain.read_bytes()
-    plain.with_name("noise.nii").write_bytes(data[:40] + noise + data[40 + len(noise):400])
+    plain.with_name("noise.nii").write_bytes(data[:40] + noise + data[40 + len(noise) : 400])
     with pytest.raises(ScanError):
         read(plain.with_name("noise.nii"))
 
@@ -471,4 +485,4 @@ def test_one_wrong_byte_gives_a_scan_or_a_refusal(plain: Path, at: int, value: i
     try:
         assert read(broken).grid.n_voxels > 0
     except ScanError as refusal:
-        assert "\n" not in str(refusal)   # noqa: PT017  either is right; any other exception is not
+        assert "\n" not in str(refusal)  # noqa: PT017  either is right; any other exception is not

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 MAGIC = b"\x1f\x8b"
-EXPANDS_AT_MOST = 1032   # bytes out per byte in. Source: zlib's technical details, "maximum compression factor"
-_LEVEL = 2               # about the size of zlib's level 1. Source: reference/volumes.md §1
+EXPANDS_AT_MOST = 1032  # bytes out per byte in. Source: zlib's technical details, "maximum compression factor"
+_LEVEL = 2  # about the size of zlib's level 1. Source: reference/volumes.md §1
 
 
 def decompressing(file: BinaryIO) -> BinaryIO:

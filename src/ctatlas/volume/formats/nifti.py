@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ctatlas.volume.grid import Grid
 
 _LABEL_INTENT = 1002
-_PIECE_VOXELS = 2**22        # read or written at once; a constant, so that equal content gives equal bytes
-_READ_BYTES = 2**24           # asked of a stream at once
-_NIFTI1_AT_MOST = 32767       # voxels along an axis in NIfTI-1, whose dimensions are int16
+_PIECE_VOXELS = 2**22  # read or written at once; a constant, so that equal content gives equal bytes
+_READ_BYTES = 2**24  # asked of a stream at once
+_NIFTI1_AT_MOST = 32767  # voxels along an axis in NIfTI-1, whose dimensions are int16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,11 +98,13 @@ def read_labels(path: Path) -> LabelMap:
         for piece in _pieces(stream, header, path):
             ids = piece if (header.slope, header.intercept) == (1, 0) else piece * header.slope + header.intercept
             if not (ids.min() >= 0 and ids.max() <= 65535 and (ids == np.rint(ids)).all()):
-                raise ScanError(f"{path.name}: holds {ids.min():g} to {ids.max():g}; expected labels, whole numbers "
-                                "within 0..65535.")
+                raise ScanError(
+                    f"{path.name}: holds {ids.min():g} to {ids.max():g}; expected labels, whole numbers "
+                    "within 0..65535."
+                )
             if labels.dtype == np.uint8 and ids.max() > 255:
                 labels = labels.astype(np.uint16)
-            labels[start:start + ids.size] = ids
+            labels[start : start + ids.size] = ids
             start += ids.size
         _check_end(stream, path)
     return LabelMap(labels.reshape(header.grid.shape, order="F"), header.grid)
@@ -159,8 +161,10 @@ def _header(stream: BinaryIO, path: Path) -> NiftiHeader:
     header = parse_header(_up_to(stream, HEADER_BYTES), path.name)
     on_disk = path.stat().st_size
     if on_disk > AT_MOST_FILE_BYTES:
-        raise ScanError(f"{path.name}: has {on_disk / 2**30:.1f} GiB; expected at most "
-                        f"{AT_MOST_FILE_BYTES / 2**30:.0f}. Cut the scan into parts.")
+        raise ScanError(
+            f"{path.name}: has {on_disk / 2**30:.1f} GiB; expected at most "
+            f"{AT_MOST_FILE_BYTES / 2**30:.0f}. Cut the scan into parts."
+        )
     can_hold = on_disk if isinstance(stream, io.BufferedReader) else on_disk * gzip_stream.EXPANDS_AT_MOST
     if header.offset + header.n_bytes > can_hold:
         raise _cut_off(path, header)
@@ -181,7 +185,7 @@ def _fill(stream: BinaryIO, array: np.ndarray, header: NiftiHeader, path: Path) 
     target = array.data.cast("B")
     filled = 0
     while filled < len(target):
-        n_read = stream.readinto(target[filled:filled + _READ_BYTES])   # type: ignore[attr-defined]
+        n_read = stream.readinto(target[filled : filled + _READ_BYTES])  # type: ignore[attr-defined]
         if not n_read:
             raise _cut_off(path, header)
         filled += n_read
@@ -190,8 +194,10 @@ def _fill(stream: BinaryIO, array: np.ndarray, header: NiftiHeader, path: Path) 
 def _check_end(stream: BinaryIO, path: Path) -> None:
     """Refuse a file that goes on; reading to the end also has gzip compare its checksum."""
     if len(_up_to(stream, AT_MOST_AFTER_VOXELS_BYTES + 1)) > AT_MOST_AFTER_VOXELS_BYTES:
-        raise ScanError(f"{path.name}: goes on for more than {AT_MOST_AFTER_VOXELS_BYTES / 2**20:.0f} MiB after the "
-                        "voxels its header announces. The header is broken: write the scan anew.")
+        raise ScanError(
+            f"{path.name}: goes on for more than {AT_MOST_AFTER_VOXELS_BYTES / 2**20:.0f} MiB after the "
+            "voxels its header announces. The header is broken: write the scan anew."
+        )
 
 
 def _up_to(stream: BinaryIO, n_bytes: int) -> bytes:
@@ -205,8 +211,10 @@ def _up_to(stream: BinaryIO, n_bytes: int) -> bytes:
 
 def _cut_off(path: Path, header: NiftiHeader) -> ScanError:
     """Return the refusal of a file shorter than its header says."""
-    return ScanError(f"{path.name}: ends before its {_size(header.grid.shape)} voxels do ({header.n_bytes / 2**20:.4g} "
-                     "MiB announced). The file is cut off or its header is broken: copy it anew.")
+    return ScanError(
+        f"{path.name}: ends before its {_size(header.grid.shape)} voxels do ({header.n_bytes / 2**20:.4g} "
+        "MiB announced). The file is cut off or its header is broken: copy it anew."
+    )
 
 
 def _write(array: np.ndarray, grid: Grid, path: Path, *, intent: int) -> None:
@@ -214,8 +222,10 @@ def _write(array: np.ndarray, grid: Grid, path: Path, *, intent: int) -> None:
     if array.shape != grid.shape:
         raise ValueError(f"array of shape {array.shape} on a grid of shape {grid.shape}")
     if grid.is_sheared:
-        raise OutputError(f"{path}: cannot be written: the grid is sheared (gantry tilt), and readers disagree on "
-                          "sheared NIfTI; resample it to an orthogonal grid.")
+        raise OutputError(
+            f"{path}: cannot be written: the grid is sheared (gantry tilt), and readers disagree on "
+            "sheared NIfTI; resample it to an orthogonal grid."
+        )
     with whole_file(path) as file:
         if path.name.lower().endswith(".gz"):
             with gzip_stream.compressing(file) as packed:
@@ -232,7 +242,7 @@ def _write_to(file: BinaryIO, array: np.ndarray, grid: Grid, intent: int) -> Non
     flat = np.asfortranarray(array).reshape(-1, order="F")
     little = flat.dtype.newbyteorder("<")
     for start in range(0, flat.size, _PIECE_VOXELS):
-        file.write(flat[start:start + _PIECE_VOXELS].astype(little, copy=False).data.cast("B"))
+        file.write(flat[start : start + _PIECE_VOXELS].astype(little, copy=False).data.cast("B"))
 
 
 def _new_header(array: np.ndarray, grid: Grid, intent: int) -> Any:
@@ -241,7 +251,7 @@ def _new_header(array: np.ndarray, grid: Grid, intent: int) -> Any:
     if max(grid.shape) > _NIFTI1_AT_MOST:
         kind, offset = header_kind(2), 544
     header = kind(endianness="<")
-    header["magic"] = kind.single_magic   # the default is that of a header/image pair
+    header["magic"] = kind.single_magic  # the default is that of a header/image pair
     header.set_data_shape(grid.shape)
     header.set_data_dtype(array.dtype)
     header.set_qform(grid.affine, code=1)

@@ -13,12 +13,19 @@ from ctatlas.errors import ScanError
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.limits import AT_MOST_BEFORE_VOXELS_BYTES, check_grid, check_shape
 
-HEADER_BYTES = 540   # of NIfTI-2, the longer of the two
-_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}   # xyzt_units & 7; 0 is unknown, which everybody writes for mm
+HEADER_BYTES = 540  # of NIfTI-2, the longer of the two
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units & 7; 0 is unknown, which everybody writes for mm
 _REAL_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
-_OTHER_TYPES = {1: "1-bit", 32: "complex", 128: "RGB colour", 1536: "128-bit float", 1792: "complex",
-                2048: "complex", 2304: "RGBA colour"}
-_CODES_APART_MM = 0.1   # sform and qform this far apart are worth a note. Source: reference/volumes.md §4
+_OTHER_TYPES = {
+    1: "1-bit",
+    32: "complex",
+    128: "RGB colour",
+    1536: "128-bit float",
+    1792: "complex",
+    2048: "complex",
+    2304: "RGBA colour",
+}
+_CODES_APART_MM = 0.1  # sform and qform this far apart are worth a note. Source: reference/volumes.md §4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +91,13 @@ def parse_header(block: bytes, where: str) -> NiftiHeader:
     check_grid(grid, where)
     slope, intercept, scaling_notes = _scaling(raw, where)
     return NiftiHeader(
-        grid=grid, stored=stored, offset=_offset(raw, where), slope=slope, intercept=intercept,
-        is_labels=int(raw["intent_code"]) == 1002, notes=(*notes, *scaling_notes),
+        grid=grid,
+        stored=stored,
+        offset=_offset(raw, where),
+        slope=slope,
+        intercept=intercept,
+        is_labels=int(raw["intent_code"]) == 1002,
+        notes=(*notes, *scaling_notes),
     )
 
 
@@ -119,10 +131,12 @@ def _shape(raw: Any, where: str) -> tuple[int, int, int]:
     dim = [int(n) for n in raw["dim"]]
     if not 1 <= dim[0] <= 7:
         raise ScanError(f"{where}: claims {dim[0]} axes; expected 3. The header is broken.")
-    shape = dim[1:dim[0] + 1]
+    shape = dim[1 : dim[0] + 1]
     if any(n < 1 for n in shape):
-        raise ScanError(f"{where}: claims {' x '.join(map(str, shape))} voxels; expected at least 1 along each axis. "
-                        "The header is broken.")
+        raise ScanError(
+            f"{where}: claims {' x '.join(map(str, shape))} voxels; expected at least 1 along each axis. "
+            "The header is broken."
+        )
     if len(shape) < 3:
         raise ScanError(f"{where}: is a {len(shape)}-D image of {' x '.join(map(str, shape))}; expected a 3-D CT scan.")
     if any(n != 1 for n in shape[3:]):
@@ -148,11 +162,15 @@ def _affine(raw: Any, where: str) -> tuple[np.ndarray, list[str]]:
 
     pixdim = [float(mm) for mm in raw["pixdim"][1:4]]
     if not all(math.isfinite(mm) and mm > 0 for mm in pixdim):
-        raise ScanError(f"{where}: voxel size (pixdim) is {' x '.join(f'{mm:.4g}' for mm in pixdim)}; expected above "
-                        "0. The header is broken: write the scan anew with the right voxel size.")
+        raise ScanError(
+            f"{where}: voxel size (pixdim) is {' x '.join(f'{mm:.4g}' for mm in pixdim)}; expected above "
+            "0. The header is broken: write the scan anew with the right voxel size."
+        )
     if int(raw["sform_code"]) <= 0 and int(raw["qform_code"]) <= 0:
-        raise ScanError(f"{where}: does not say how it lies in the patient (sform and qform code 0), so left and right "
-                        "are unknown; convert the scan anew from its DICOM.")
+        raise ScanError(
+            f"{where}: does not say how it lies in the patient (sform and qform code 0), so left and right "
+            "are unknown; convert the scan anew from its DICOM."
+        )
     sform = raw.get_sform(coded=False) if int(raw["sform_code"]) > 0 else None
     try:
         qform = raw.get_qform(coded=False) if int(raw["qform_code"]) > 0 else None
@@ -188,8 +206,9 @@ def _scaling(raw: Any, where: str) -> tuple[float, float, list[str]]:
     if not math.isfinite(slope):
         return 1.0, 0.0, [f"scl_slope is {slope}; stored values were taken as they are"]
     if not math.isfinite(intercept):
-        raise ScanError(f"{where}: scl_inter is {intercept} beside scl_slope {slope:g}; expected a number. "
-                        "The header is broken.")
+        raise ScanError(
+            f"{where}: scl_inter is {intercept} beside scl_slope {slope:g}; expected a number. The header is broken."
+        )
     return slope, intercept, []
 
 
@@ -198,6 +217,7 @@ def _offset(raw: Any, where: str) -> int:
     at_least = 352 if int(raw["sizeof_hdr"]) == 348 else 544
     offset = float(raw["vox_offset"])
     if not (at_least <= offset <= AT_MOST_BEFORE_VOXELS_BYTES and offset.is_integer()):
-        raise ScanError(f"{where}: voxels begin at byte {offset:g}; expected {at_least} or a little more. "
-                        "The header is broken.")
+        raise ScanError(
+            f"{where}: voxels begin at byte {offset:g}; expected {at_least} or a little more. The header is broken."
+        )
     return int(offset)

@@ -10,10 +10,21 @@ from ctatlas.volume.formats.nifti_header import HEADER_BYTES, is_nifti
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PREFIXES = {b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"NRRD000": "nrrd", b"ObjectType": "metaimage",
-             b"NDims": "metaimage", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "rar",
-             b"\x89PNG": "picture", b"\xff\xd8\xff": "picture", b"%PDF": "document"}
-_VALUE_REPRESENTATIONS = {b"UL", b"OB", b"UI", b"CS", b"SH", b"LO", b"DA", b"TM", b"UN"}   # of first elements
+_PREFIXES = {
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"NRRD000": "nrrd",
+    b"ObjectType": "metaimage",
+    b"NDims": "metaimage",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7z",
+    b"Rar!": "rar",
+    b"\x89PNG": "picture",
+    b"\xff\xd8\xff": "picture",
+    b"%PDF": "document",
+}
+_VALUE_REPRESENTATIONS = {b"UL", b"OB", b"UI", b"CS", b"SH", b"LO", b"DA", b"TM", b"UN"}  # of first elements
 
 
 def kind_of(path: Path) -> str:
@@ -57,6 +68,6 @@ def _starts_like_dicom(block: bytes) -> bool:
     if len(block) < 16:
         return False
     group, length = (int.from_bytes(block[start:stop], "little") for start, stop in ((0, 2), (4, 8)))
-    if block[:2] in (b"\0\x02", b"\0\x08"):   # big endian, which only exists with explicit value representations
+    if block[:2] in (b"\0\x02", b"\0\x08"):  # big endian, which only exists with explicit value representations
         return block[4:6] in _VALUE_REPRESENTATIONS
     return group in (2, 8) and (block[4:6] in _VALUE_REPRESENTATIONS or length < 128)

@@ -25,7 +25,7 @@ class Phantom:
     """How to write a series; every field is one thing that real series do."""
 
     n_slices: int = 6
-    spacing_mm: tuple[float, float] = (2.0, 1.5)     # between rows, between columns: never the same
+    spacing_mm: tuple[float, float] = (2.0, 1.5)  # between rows, between columns: never the same
     step_mm: float = 3.0
     row: tuple[float, float, float] = (1.0, 0.0, 0.0)
     column: tuple[float, float, float] = (0.0, 1.0, 0.0)
@@ -77,13 +77,22 @@ class Phantom:
             "AcquisitionNumber": 1,
             "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
             "PatientPosition": self.patient_position,
-            "Rows": ROWS, "Columns": COLUMNS, "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2",
-            "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1,
-            "RescaleSlope": "1", "RescaleIntercept": "-1024", "RescaleType": "HU",
+            "Rows": ROWS,
+            "Columns": COLUMNS,
+            "SamplesPerPixel": 1,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "BitsAllocated": 16,
+            "BitsStored": 16,
+            "HighBit": 15,
+            "PixelRepresentation": 1,
+            "RescaleSlope": "1",
+            "RescaleIntercept": "-1024",
+            "RescaleType": "HU",
             "PixelSpacing": [f"{mm:.6g}" for mm in self.spacing_mm],
             "ImageOrientationPatient": [f"{c:.10f}"[:16] for c in (*self.row, *self.column)],
             "ImagePositionPatient": [f"{c:.8f}"[:16] for c in self.position(k, self.place(k))],
-            "SliceThickness": "5.0", "SpacingBetweenSlices": "-7.0",     # as wrong as in real series
+            "SliceThickness": "5.0",
+            "SpacingBetweenSlices": "-7.0",  # as wrong as in real series
         }
         for name, value in values.items():
             setattr(dataset, name, value)

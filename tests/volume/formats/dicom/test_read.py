@@ -48,12 +48,14 @@ def refused(phantom: Phantom, folder: Path, message: str) -> str:
 
 def pixels(**values: object) -> Change:
     """Return a change of header values in every slice."""
+
     def change(_: int, dataset: Dataset) -> None:
         for name, value in values.items():
             if value is None:
                 delattr(dataset, name)
             else:
                 setattr(dataset, name, value)
+
     return change
 
 
@@ -98,7 +100,7 @@ def test_a_mark_on_the_left_stays_left(tmp_path: Path, kind: str) -> None:
     row, column, position, _ = ORIENTATIONS[kind]
     phantom = Phantom(row=row, column=column, patient_position=position)
     scan = read(phantom.write(tmp_path / "ct")).reoriented("RAS")
-    leftmost = min(phantom.all_hu, key=lambda hu: phantom.true_mm(hu)[0])     # RAS: left is where x is smallest
+    leftmost = min(phantom.all_hu, key=lambda hu: phantom.true_mm(hu)[0])  # RAS: left is where x is smallest
     mark = np.argwhere(scan.array == leftmost)[0]
     middle = (np.array(scan.grid.shape) - 1) / 2
     assert scan.grid.world(mark)[0] < scan.grid.world(middle)[0]
@@ -210,15 +212,19 @@ def padded(value: int, *, written: int, representation: str, limit: int | None =
         dataset.add_new("PixelPaddingValue", representation, written)
         if limit is not None:
             dataset.add_new("PixelPaddingRangeLimit", representation, limit)
+
     return change
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (padded(-2000, written=-2000, representation="SS"), [-1024, -3023]),
-    (padded(-2000, written=63536, representation="US"), [-1024, -3023]),     # as real scanners write it
-    (padded(-2000, written=-2000, representation="SS", limit=-1990), [-1024, -1024]),
-    (padded(-2000, written=-5, representation="SS"), [-3024, -3023]),
-])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (padded(-2000, written=-2000, representation="SS"), [-1024, -3023]),
+        (padded(-2000, written=63536, representation="US"), [-1024, -3023]),  # as real scanners write it
+        (padded(-2000, written=-2000, representation="SS", limit=-1990), [-1024, -1024]),
+        (padded(-2000, written=-5, representation="SS"), [-3024, -3023]),
+    ],
+)
 def test_padding_becomes_minus_1024(tmp_path: Path, change: Change, expected: list[int]) -> None:
     phantom = Phantom(change=change)
     array = read(phantom.write(tmp_path / "ct")).array
@@ -255,14 +261,19 @@ def stored_as(syntax: str, *, big_endian: bool = False) -> Callable[[Dataset, Pa
         if big_endian:
             dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2").astype(">i2").tobytes()
         dataset.save_as(path, enforce_file_format=True)
+
     return save
 
 
-@pytest.mark.parametrize("save", [
-    stored_as(ImplicitVRLittleEndian),
-    stored_as(ExplicitVRBigEndian, big_endian=True),
-    lambda dataset, path: (dataset.compress(RLELossless), dataset.save_as(path, enforce_file_format=True)),
-], ids=["implicit", "big endian", "RLE"])
+@pytest.mark.parametrize(
+    "save",
+    [
+        stored_as(ImplicitVRLittleEndian),
+        stored_as(ExplicitVRBigEndian, big_endian=True),
+        lambda dataset, path: (dataset.compress(RLELossless), dataset.save_as(path, enforce_file_format=True)),
+    ],
+    ids=["implicit", "big endian", "RLE"],
+)
 def test_transfer_syntaxes(tmp_path: Path, save: Callable[[Dataset, Path], None]) -> None:
     phantom = Phantom()
     (tmp_path / "ct").mkdir()
@@ -295,18 +306,21 @@ def test_other_files_do_not_matter(tmp_path: Path) -> None:
     assert exact(read(folder), phantom)
 
 
-@pytest.mark.parametrize(("change", "what"), [
-    (pixels(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "localizer"),
-    (pixels(SOPClassUID=SecondaryCaptureImageStorage), "secondary capture"),
-    (pixels(BurnedInAnnotation="YES"), "burned-in text"),
-    (pixels(Modality="MR"), "MR object"),
-    (pixels(Modality="PT"), "PT object"),
-    (pixels(Modality=None), "without modality"),
-    (pixels(SamplesPerPixel=3), "colour"),
-    (pixels(ImagePositionPatient=None), "without position"),
-    (pixels(ImageOrientationPatient=None), "without position"),
-    (pixels(Rows=None, PixelData=None), "without image"),
-])
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (pixels(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "localizer"),
+        (pixels(SOPClassUID=SecondaryCaptureImageStorage), "secondary capture"),
+        (pixels(BurnedInAnnotation="YES"), "burned-in text"),
+        (pixels(Modality="MR"), "MR object"),
+        (pixels(Modality="PT"), "PT object"),
+        (pixels(Modality=None), "without modality"),
+        (pixels(SamplesPerPixel=3), "colour"),
+        (pixels(ImagePositionPatient=None), "without position"),
+        (pixels(ImageOrientationPatient=None), "without position"),
+        (pixels(Rows=None, PixelData=None), "without image"),
+    ],
+)
 def test_what_is_no_ct_series_is_named(tmp_path: Path, change: Change, what: str) -> None:
     refused(Phantom(change=change), tmp_path / "ct", f"holds no CT series; found 6 x .*{what}")
 
@@ -314,8 +328,13 @@ def test_what_is_no_ct_series_is_named(tmp_path: Path, change: Change, what: str
 def test_a_localizer_beside_the_series_is_left_out(tmp_path: Path) -> None:
     phantom = Phantom()
     folder = phantom.write(tmp_path / "ct")
-    Phantom(n_slices=2, number=1, series_uid="1.2.3", name="scout{}".format,
-            change=pixels(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])).write(folder)
+    Phantom(
+        n_slices=2,
+        number=1,
+        series_uid="1.2.3",
+        name="scout{}".format,
+        change=pixels(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
+    ).write(folder)
     assert exact(read(folder), phantom)
 
 
@@ -368,10 +387,14 @@ def test_a_series_is_chosen_by_number_uid_or_description(two_series: Path, wante
     assert read(two_series, series=wanted).facts.series_uid == "1.2.3"
 
 
-@pytest.mark.parametrize(("wanted", "message"), [
-    ("7", 'no CT series answers to .7.; there are: 2 "Abdomen 5.0 B30f"; 3'), ("", "no CT series"),
-    ("abdomen", "2 series answer to 'abdomen'; choose by UID: 1.2.2, 1.2.3"),
-])
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("7", 'no CT series answers to .7.; there are: 2 "Abdomen 5.0 B30f"; 3'),
+        ("", "no CT series"),
+        ("abdomen", "2 series answer to 'abdomen'; choose by UID: 1.2.2, 1.2.3"),
+    ],
+)
 def test_a_choice_that_fits_none_or_two_is_refused(two_series: Path, wanted: str, message: str) -> None:
     with pytest.raises(ScanError, match=message):
         read(two_series, series=wanted)
@@ -392,35 +415,51 @@ def tilted(degrees: float) -> Callable[[int, np.ndarray], np.ndarray]:
     return lambda k, regular: regular + np.array((0, 3 * k * np.tan(np.radians(degrees)), 0))
 
 
-@pytest.mark.parametrize(("phantom", "message"), [
-    (Phantom(without=(2,)), r"1 slice missing \(1 between -307.25 and -301.25 mm\)"),
-    (Phantom(without=(2, 3)), r"2 slices missing \(2 between -307.25 and -298.25 mm\)"),
-    (Phantom(n_slices=12, without=(2, 3, 7)), r"3 slices missing \(2 between .*, 1 between -292.25 and -286.25 mm\)"),
-    (Phantom(n_slices=9, position=lambda k, at:
-        at + np.array((0, 0, 2.0 * max(0, k - 4)))), r"varies \(3.00 mm x 4, 5.00 mm x 4\)"),
-    (Phantom(n_slices=12, position=lambda k, at: at + np.array((0, 0, 0.03 * k * k))), "the spacing varies|stray"),
-    (Phantom(position=lambda k, at: at - np.array((0, 0, 3.0 * (k == 3)))), "more than one image at the same position"),
-    (Phantom(position=lambda _, at: at * 0), r"all images lie at one position \(0.00 mm\)"),
-    (Phantom(position=tilted(15)), "gantry tilt of 15.0 degrees"),
-    (Phantom(position=tilted(-20), without=(2,)), "1 slice missing .*; gantry tilt of 20.0 degrees"),
-    (Phantom(position=lambda k, at: at + np.array((4.0 * (k == 3), 0, 0))), "shifted against each other by up to 4.00"),
-    (Phantom(change=lambda k, one: setattr(one, "FrameOfReferenceUID", f"1.2.{k % 2}")), "2 frames of reference"),
-    (Phantom(change=lambda k, one: setattr(one, "PixelSpacing", [2, 1.5 + k % 2])), "2 pixel spacings"),
-    (Phantom(change=only(2, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])), r"2 orientations \(5, 1 images\)"),
-    (Phantom(change=only(5, Rows=ROWS - 1)), "2 image sizes"),
-    (Phantom(change=pixels(ImageOrientationPatient=[1, 0, 0, 0.1, 1, 0])), "not at right angles"),
-    (Phantom(change=pixels(ImageOrientationPatient=[0, 0, 0, 0, 0, 0])), "not at right angles"),
-    (Phantom(n_slices=2), "at least 3 images"),
-    (Phantom(n_slices=1), "at least 3 images"),
-])
+@pytest.mark.parametrize(
+    ("phantom", "message"),
+    [
+        (Phantom(without=(2,)), r"1 slice missing \(1 between -307.25 and -301.25 mm\)"),
+        (Phantom(without=(2, 3)), r"2 slices missing \(2 between -307.25 and -298.25 mm\)"),
+        (
+            Phantom(n_slices=12, without=(2, 3, 7)),
+            r"3 slices missing \(2 between .*, 1 between -292.25 and -286.25 mm\)",
+        ),
+        (
+            Phantom(n_slices=9, position=lambda k, at: at + np.array((0, 0, 2.0 * max(0, k - 4)))),
+            r"varies \(3.00 mm x 4, 5.00 mm x 4\)",
+        ),
+        (Phantom(n_slices=12, position=lambda k, at: at + np.array((0, 0, 0.03 * k * k))), "the spacing varies|stray"),
+        (
+            Phantom(position=lambda k, at: at - np.array((0, 0, 3.0 * (k == 3)))),
+            "more than one image at the same position",
+        ),
+        (Phantom(position=lambda _, at: at * 0), r"all images lie at one position \(0.00 mm\)"),
+        (Phantom(position=tilted(15)), "gantry tilt of 15.0 degrees"),
+        (Phantom(position=tilted(-20), without=(2,)), "1 slice missing .*; gantry tilt of 20.0 degrees"),
+        (
+            Phantom(position=lambda k, at: at + np.array((4.0 * (k == 3), 0, 0))),
+            "shifted against each other by up to 4.00",
+        ),
+        (Phantom(change=lambda k, one: setattr(one, "FrameOfReferenceUID", f"1.2.{k % 2}")), "2 frames of reference"),
+        (Phantom(change=lambda k, one: setattr(one, "PixelSpacing", [2, 1.5 + k % 2])), "2 pixel spacings"),
+        (Phantom(change=only(2, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])), r"2 orientations \(5, 1 images\)"),
+        (Phantom(change=only(5, Rows=ROWS - 1)), "2 image sizes"),
+        (Phantom(change=pixels(ImageOrientationPatient=[1, 0, 0, 0.1, 1, 0])), "not at right angles"),
+        (Phantom(change=pixels(ImageOrientationPatient=[0, 0, 0, 0, 0, 0])), "not at right angles"),
+        (Phantom(n_slices=2), "at least 3 images"),
+        (Phantom(n_slices=1), "at least 3 images"),
+    ],
+)
 def test_irregular_series(tmp_path: Path, phantom: Phantom, message: str) -> None:
     refused(phantom, tmp_path / "ct", f'ct: series 4 "CT abdomen" of .* irregular: .*{message}')
 
 
 def test_two_acquisitions_at_the_same_positions(tmp_path: Path) -> None:
     folder = Phantom().write(tmp_path / "ct")
-    second = Phantom(name="second{}".format, change=lambda _, one: (
-        setattr(one, "AcquisitionNumber", 2), setattr(one, "SOPInstanceUID", generate_uid())))
+    second = Phantom(
+        name="second{}".format,
+        change=lambda _, one: (setattr(one, "AcquisitionNumber", 2), setattr(one, "SOPInstanceUID", generate_uid())),
+    )
     refused(second, folder, "more than one image of acquisitions 1, 2 at the same position")
 
 
@@ -430,26 +469,31 @@ def test_the_same_instance_with_other_pixels(tmp_path: Path) -> None:
     refused(other, folder, "more than one image at the same position")
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (only(3, ImagePositionPatient=None), "1 images without position"),
-    (only(3, ImagePositionPatient=[1, 2]), "ImagePositionPatient is .*; expected 3 numbers"),
-    (pixels(PixelSpacing=[0, 1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),
-    (pixels(PixelSpacing=[2, -1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),
-    (pixels(PixelSpacing=[60, 60]), "expected at most 50 mm"),
-    (pixels(PhotometricInterpretation="MONOCHROME1"), "MONOCHROME1, expected MONOCHROME2"),
-    (pixels(PhotometricInterpretation=None), "lacks PhotometricInterpretation"),
-    (pixels(RescaleType="OD"), "rescale type OD"),
-    (pixels(RescaleSlope=0), "rescale slope 0"),
-    (pixels(BitsStored=12, HighBit=15), "12 bits up to bit 15 of 16"),
-    (pixels(BitsStored=17, HighBit=16), "17 bits up to bit 16 of 16"),
-    (pixels(ModalityLUTSequence=[Dataset()]), "modality lookup table"),
-    (only(4, PixelData=b"\0" * (2 * ROWS * COLUMNS - 2)), "004.dcm: its pixels .* cannot be decoded"),
-    (only(4, PixelData=None), "004.dcm: its pixels .* cannot be decoded"),
-    (pixels(Rows=65535, Columns=65535), "65535 x 65535"),
-    (pixels(NumberOfFrames=5), "enhanced multi-frame CT, which is not read yet"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (only(3, ImagePositionPatient=None), "1 images without position"),
+        (only(3, ImagePositionPatient=[1, 2]), "ImagePositionPatient is .*; expected 3 numbers"),
+        (pixels(PixelSpacing=[0, 1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),
+        (pixels(PixelSpacing=[2, -1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),
+        (pixels(PixelSpacing=[60, 60]), "expected at most 50 mm"),
+        (pixels(PhotometricInterpretation="MONOCHROME1"), "MONOCHROME1, expected MONOCHROME2"),
+        (pixels(PhotometricInterpretation=None), "lacks PhotometricInterpretation"),
+        (pixels(RescaleType="OD"), "rescale type OD"),
+        (pixels(RescaleSlope=0), "rescale slope 0"),
+        (pixels(BitsStored=12, HighBit=15), "12 bits up to bit 15 of 16"),
+        (pixels(BitsStored=17, HighBit=16), "17 bits up to bit 16 of 16"),
+        (pixels(ModalityLUTSequence=[Dataset()]), "modality lookup table"),
+        (only(4, PixelData=b"\0" * (2 * ROWS * COLUMNS - 2)), "004.dcm: its pixels .* cannot be decoded"),
+        (only(4, PixelData=None), "004.dcm: its pixels .* cannot be decoded"),
+        (pixels(Rows=65535, Columns=65535), "65535 x 65535"),
+        (pixels(NumberOfFrames=5), "enhanced multi-frame CT, which is not read yet"),
+    ],
+)
 def test_what_cannot_be_understood_is_one_line(
-    tmp_path: Path, change: Change, message: str,
+    tmp_path: Path,
+    change: Change,
+    message: str,
 ) -> None:
     refused(Phantom(change=change), tmp_path / "ct", message)
 

@@ -23,18 +23,45 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-_MULTI_FRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")   # enhanced, legacy converted enhanced
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"   # and its multi-frame variants below it
-_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"          # DICOMDIR
+_MULTI_FRAME_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # enhanced, legacy converted enhanced
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame variants below it
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 _TAGS = [
-    "AcquisitionNumber", "BitsAllocated", "BitsStored", "BurnedInAnnotation", "Columns", "ConvolutionKernel",
-    "FrameOfReferenceUID", "HighBit", "ImageOrientationPatient", "ImagePositionPatient", "ImageType",
-    "LossyImageCompression", "Modality", "ModalityLUTSequence", "NumberOfFrames", "PatientPosition",
-    "PhotometricInterpretation", "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation", "PixelSpacing",
-    "RescaleIntercept", "RescaleSlope", "RescaleType", "Rows", "SOPClassUID", "SOPInstanceUID", "SamplesPerPixel",
-    "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "SpecificCharacterSet", "StudyInstanceUID",
+    "AcquisitionNumber",
+    "BitsAllocated",
+    "BitsStored",
+    "BurnedInAnnotation",
+    "Columns",
+    "ConvolutionKernel",
+    "FrameOfReferenceUID",
+    "HighBit",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "ImageType",
+    "LossyImageCompression",
+    "Modality",
+    "ModalityLUTSequence",
+    "NumberOfFrames",
+    "PatientPosition",
+    "PhotometricInterpretation",
+    "PixelPaddingRangeLimit",
+    "PixelPaddingValue",
+    "PixelRepresentation",
+    "PixelSpacing",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "Rows",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SamplesPerPixel",
+    "SeriesDescription",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SpecificCharacterSet",
+    "StudyInstanceUID",
 ]
 
 
@@ -110,12 +137,17 @@ class Contents:
 
     slices: tuple[SliceHeader, ...]
     set_aside: tuple[SetAside, ...]
-    names: dict[str, SeriesName]   # by series UID
+    names: dict[str, SeriesName]  # by series UID
     n_other_files: int
 
 
-_EVERY_IMAGE_HAS = ("SOPInstanceUID", "SeriesInstanceUID", "BitsAllocated", "PixelRepresentation",
-                    "PhotometricInterpretation")
+_EVERY_IMAGE_HAS = (
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "BitsAllocated",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
+)
 MULTI_FRAME = "enhanced multi-frame CT"
 NO_PLACE = "CT image without position, orientation or pixel spacing"
 
@@ -170,9 +202,22 @@ def parser_errors() -> tuple[type[Exception], ...]:
     """
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
-    return (ArithmeticError, AttributeError, BytesLengthException, EOFError, InvalidDicomError, LookupError,
-            MemoryError, NotImplementedError, OSError, RecursionError, RuntimeError, struct.error, TypeError,
-            ValueError)
+    return (
+        ArithmeticError,
+        AttributeError,
+        BytesLengthException,
+        EOFError,
+        InvalidDicomError,
+        LookupError,
+        MemoryError,
+        NotImplementedError,
+        OSError,
+        RecursionError,
+        RuntimeError,
+        struct.error,
+        TypeError,
+        ValueError,
+    )
 
 
 @contextmanager
@@ -215,14 +260,18 @@ def _dataset(path: Path) -> Dataset:
 
     with _understanding(path):
         if path.stat().st_size > AT_MOST_SLICE_FILE_BYTES:
-            raise ScanError(f"{path.name}: has {path.stat().st_size / 2**20:.0f} MiB; expected at most "
-                            f"{AT_MOST_SLICE_FILE_BYTES / 2**20:.0f} for one DICOM image.")
+            raise ScanError(
+                f"{path.name}: has {path.stat().st_size / 2**20:.0f} MiB; expected at most "
+                f"{AT_MOST_SLICE_FILE_BYTES / 2**20:.0f} for one DICOM image."
+            )
         try:
             meta = read_file_meta_info(path)
-            if meta.get("TransferSyntaxUID") == _DEFLATED:   # dcmread would inflate it all, however much that is
-                raise ScanError(f"{path.name}: is stored deflated (transfer syntax {_DEFLATED}), which is not read; "
-                                "convert it to Explicit VR Little Endian.")
-        except InvalidDicomError:   # no preamble: nothing says how it is stored, so it is not deflated either
+            if meta.get("TransferSyntaxUID") == _DEFLATED:  # dcmread would inflate it all, however much that is
+                raise ScanError(
+                    f"{path.name}: is stored deflated (transfer syntax {_DEFLATED}), which is not read; "
+                    "convert it to Explicit VR Little Endian."
+                )
+        except InvalidDicomError:  # no preamble: nothing says how it is stored, so it is not deflated either
             pass
         dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
         if not _text(dataset, "SOPClassUID") and not _is_media_directory(dataset):
@@ -244,8 +293,9 @@ def _what_else(dataset: Dataset) -> str | None:
         "localizer": any(word in image_type for word in _LOCALIZER_WORDS),
         "CT object without image": "Rows" not in dataset or "Columns" not in dataset,
         "colour image": (_integer(dataset, "SamplesPerPixel") or 1) != 1,
-        NO_PLACE: not all(_text(dataset, name) for name in
-                          ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")),
+        NO_PLACE: not all(
+            _text(dataset, name) for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+        ),
     }
     return next((kind for kind, is_so in kinds.items() if is_so), None)
 

@@ -19,16 +19,27 @@ if TYPE_CHECKING:
     from ctatlas.volume.hounsfield import HounsfieldValues
 
 # Source: DICOM PS3.5 annex A; values of .51 differed by up to 1037 from the original in reference/volumes.md §1.
-_LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91",
-          "1.2.840.10008.1.2.4.203"}
+_LOSSY = {
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.203",
+}
 # One decoder each, so that a file gives the same on every machine. gdcm only where nothing else can: on damaged data it
 # may end the whole process. Source: damaged copies of the shared codec fixtures.
 _DECODERS = {
-    "1.2.840.10008.1.2.4.50": "gdcm", "1.2.840.10008.1.2.4.57": "gdcm", "1.2.840.10008.1.2.4.70": "gdcm",
-    "1.2.840.10008.1.2.4.80": "pyjpegls", "1.2.840.10008.1.2.4.81": "pyjpegls",
-    "1.2.840.10008.1.2.4.90": "pylibjpeg", "1.2.840.10008.1.2.4.91": "pylibjpeg",
-    "1.2.840.10008.1.2.4.201": "pylibjpeg", "1.2.840.10008.1.2.4.202": "pylibjpeg",
-    "1.2.840.10008.1.2.4.203": "pylibjpeg", "1.2.840.10008.1.2.5": "pydicom",
+    "1.2.840.10008.1.2.4.50": "gdcm",
+    "1.2.840.10008.1.2.4.57": "gdcm",
+    "1.2.840.10008.1.2.4.70": "gdcm",
+    "1.2.840.10008.1.2.4.80": "pyjpegls",
+    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg",
+    "1.2.840.10008.1.2.4.91": "pylibjpeg",
+    "1.2.840.10008.1.2.4.201": "pylibjpeg",
+    "1.2.840.10008.1.2.4.202": "pylibjpeg",
+    "1.2.840.10008.1.2.4.203": "pylibjpeg",
+    "1.2.840.10008.1.2.5": "pydicom",
 }
 _TWELVE_BIT_JPEG = "1.2.840.10008.1.2.4.51"
 _RLE = "1.2.840.10008.1.2.5"
@@ -42,12 +53,14 @@ def check_format(pixels: PixelFormat, where: str) -> None:
         "a modality lookup table instead of slope and intercept, which is not read": pixels.has_lookup_table,
         f"rescale type {pixels.rescale_type}, expected HU": pixels.rescale_type not in ("", "HU", "US"),
         f"{pixels.bits_allocated} bits a pixel, expected 8, 16 or 32": pixels.bits_allocated not in (8, 16, 32),
-        f"{pixels.bits_stored} bits up to bit {pixels.high_bit} of {pixels.bits_allocated}":
-            not 1 <= pixels.bits_stored == pixels.high_bit + 1 <= pixels.bits_allocated,
+        f"{pixels.bits_stored} bits up to bit {pixels.high_bit} of {pixels.bits_allocated}": not 1
+        <= pixels.bits_stored
+        == pixels.high_bit + 1
+        <= pixels.bits_allocated,
         f"{pixels.columns} x {pixels.rows} pixels": not 1 <= pixels.rows * pixels.columns <= AT_MOST_SLICE_PIXELS,
         "rescale slope 0": pixels.slope == 0,
-        "12-bit lossy JPEG, which is not read because its values are unreliable":
-            pixels.transfer_syntax == _TWELVE_BIT_JPEG,
+        "12-bit lossy JPEG, which is not read because its values are unreliable": pixels.transfer_syntax
+        == _TWELVE_BIT_JPEG,
     }
     for fault, is_so in faults.items():
         if is_so:
@@ -91,12 +104,15 @@ def _words(header: SliceHeader) -> np.ndarray:
     except parser_errors() as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         syntax = pixels.transfer_syntax or "unknown"
-        raise ScanError(f"{name}: its pixels (transfer syntax {syntax}) cannot be decoded: {reason}. "
-                        "Copy the file anew.") from error
+        raise ScanError(
+            f"{name}: its pixels (transfer syntax {syntax}) cannot be decoded: {reason}. Copy the file anew."
+        ) from error
     is_as_said = words.shape == (pixels.rows, pixels.columns) and 8 * words.dtype.itemsize == pixels.bits_allocated
     if not is_as_said or words.dtype.kind not in "iu":
-        raise ScanError(f"{name}: holds {words.dtype} pixels of shape {words.shape}; expected {pixels.rows} rows of "
-                        f"{pixels.columns} {pixels.bits_allocated}-bit numbers. The file is damaged: copy it anew.")
+        raise ScanError(
+            f"{name}: holds {words.dtype} pixels of shape {words.shape}; expected {pixels.rows} rows of "
+            f"{pixels.columns} {pixels.bits_allocated}-bit numbers. The file is damaged: copy it anew."
+        )
     native: np.ndarray = words.astype(words.dtype.newbyteorder("="), copy=False)
     return native.view(np.dtype(f"u{native.dtype.itemsize}"))
 
@@ -112,7 +128,7 @@ def _decoded(path: Path, pixels: PixelFormat) -> np.ndarray:
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
         _check_codestream(dataset.PixelData, pixels)
-    elif syntax.is_little_endian:   # pydicom would cut off the unused bits, in which scanners hide padding
+    elif syntax.is_little_endian:  # pydicom would cut off the unused bits, in which scanners hide padding
         words = np.frombuffer(dataset.PixelData, f"<u{pixels.bits_allocated // 8}", count=pixels.rows * pixels.columns)
         return words.reshape(pixels.rows, pixels.columns)
     return pixel_array(dataset, raw=True, decoding_plugin=_DECODERS.get(syntax, ""))
@@ -160,21 +176,22 @@ def _check_codestream(data: bytes, pixels: PixelFormat) -> None:
 
     frame = next(generate_frames(data, number_of_frames=1))
     if pixels.transfer_syntax == _RLE:
-        return   # says nothing about its size
+        return  # says nothing about its size
     if frame[:4] == b"\xff\x4f\xff\x51":
         rows, columns = _jpeg_2000_size(frame)
     else:
         rows, columns = _jpeg_size(frame)
     if (rows, columns) != (pixels.rows, pixels.columns):
-        raise ValueError(f"the compressed image has {rows} rows of {columns}, the header says {pixels.rows} rows of "
-                         f"{pixels.columns}")
+        raise ValueError(
+            f"the compressed image has {rows} rows of {columns}, the header says {pixels.rows} rows of {pixels.columns}"
+        )
 
 
 def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
     """Return rows and columns. Source: ITU-T T.800 A.5.1, SIZ: extents less offsets; number of components at 40."""
     if frame[40:42] != b"\0\1":
         raise ValueError("damaged JPEG 2000 stream, or colour")
-    x, y, x_offset, y_offset = (int.from_bytes(frame[at:at + 4], "big") for at in (8, 12, 16, 20))
+    x, y, x_offset, y_offset = (int.from_bytes(frame[at : at + 4], "big") for at in (8, 12, 16, 20))
     return y - y_offset, x - x_offset
 
 
@@ -188,13 +205,13 @@ def _jpeg_size(frame: bytes) -> tuple[int, int]:
         raise ValueError("no JPEG or JPEG 2000 stream")
     at, seen, sizes = 2, set[int](), list[tuple[int, int]]()
     while 0xDA not in seen:
-        marker, length = frame[at:at + 2], int.from_bytes(frame[at + 2:at + 4], "big")
+        marker, length = frame[at : at + 2], int.from_bytes(frame[at + 2 : at + 4], "big")
         if len(marker) < 2 or marker[0] != 0xFF or marker[1] < 0xC0 or length < 2:
             raise ValueError("damaged JPEG stream")
         seen.add(marker[1])
         if marker[1] in _START_OF_FRAME:
-            sizes.append((int.from_bytes(frame[at + 5:at + 7], "big"), int.from_bytes(frame[at + 7:at + 9], "big")))
-            if frame[at + 9:at + 10] != b"\1":
+            sizes.append((int.from_bytes(frame[at + 5 : at + 7], "big"), int.from_bytes(frame[at + 7 : at + 9], "big")))
+            if frame[at + 9 : at + 10] != b"\1":
                 raise ValueError("damaged JPEG stream, or colour")
         at += 2 + length
     if len(sizes) != 1 or not seen & {0xC4, 0xF7}:

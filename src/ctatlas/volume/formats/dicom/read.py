@@ -55,14 +55,18 @@ def read(path: Path, *, series: str | None = None) -> Volume:
 def _check_readable(series: Series, path: Path, where: str) -> None:
     """Refuse what is CT but cannot be stacked for lack of a reader or of positions."""
     if series.is_multi_frame:
-        raise ScanError(f"{where}: series {series.label} is {MULTI_FRAME}, which is not read yet; "
-                        "export it as single-frame CT images.")
+        raise ScanError(
+            f"{where}: series {series.label} is {MULTI_FRAME}, which is not read yet; "
+            "export it as single-frame CT images."
+        )
     if path.is_file():
         raise ScanError(f"{where}: is one image of a series; give the folder that holds the whole series.")
     n_lost = sum(other.what == NO_PLACE for other in series.set_aside)
     if n_lost:
-        raise ScanError(f"{where}: series {series.label} has {n_lost} images without position; expected "
-                        "ImagePositionPatient and ImageOrientationPatient in each. Export the series anew.")
+        raise ScanError(
+            f"{where}: series {series.label} has {n_lost} images without position; expected "
+            "ImagePositionPatient and ImageOrientationPatient in each. Export the series anew."
+        )
 
 
 def _facts(series: Series, stacked: Stack, where: str, n_copies: int) -> ScanFacts:

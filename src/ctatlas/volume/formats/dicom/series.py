@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom.headers import MULTI_FRAME, Contents, SeriesName, SetAside, SliceHeader
 
-AT_LEAST_SLICES = 3   # fewer are no volume. Source: reference/volumes.md §2.2
+AT_LEAST_SLICES = 3  # fewer are no volume. Source: reference/volumes.md §2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def ct_series(contents: Contents) -> list[Series]:
     uids += [other.series_uid for other in contents.set_aside if other.what == MULTI_FRAME]
     series = [
         Series(
-            uid, contents.names[uid],
+            uid,
+            contents.names[uid],
             tuple(one for one in contents.slices if one.series_uid == uid),
             tuple(other for other in contents.set_aside if other.series_uid == uid),
         )
@@ -81,8 +82,10 @@ def choose(contents: Contents, wanted: str | None, where: str) -> Series:
     if len(candidates) > 1:
         listed = "; ".join(f"{one.label}, {len(one.slices) or 'multi-frame'} images" for one in candidates[:8])
         more = f"; and {len(candidates) - 8} more" if len(candidates) > 8 else ""
-        raise ScanError(f"{where}: holds {len(candidates)} CT series ({listed}{more}); expected one. "
-                        "Choose one by number, UID or description (--series).")
+        raise ScanError(
+            f"{where}: holds {len(candidates)} CT series ({listed}{more}); expected one. "
+            "Choose one by number, UID or description (--series)."
+        )
     return candidates[0]
 
 

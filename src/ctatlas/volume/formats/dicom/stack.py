@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 _DIRECTION_LENGTH_OFF = 1e-2
 _DIRECTIONS_COSINE = 1e-3
-_ORIENTATION_APART = 1e-3      # per component, from the median
+_ORIENTATION_APART = 1e-3  # per component, from the median
 _SAME_POSITION_MM = 0.01
-_SAME_POSITION_GAPS = 0.02     # of the median gap
-_GAP_OFF = 0.1                 # of the median gap
+_SAME_POSITION_GAPS = 0.02  # of the median gap
+_GAP_OFF = 0.1  # of the median gap
 _OFF_LINE_MM = 0.1
 _TILT_DEGREES = 0.3
-_TILT_SHIFT_MM = 0.1           # over the whole stack; guards short stacks with rounded positions
-_TILT_SHIFT_PIXELS = 0.5       # below that the stack may be taken for orthogonal
-_CLUSTERS_AT_MOST = 20         # nobody needs to know of more, and a hostile folder must not take for ever
+_TILT_SHIFT_MM = 0.1  # over the whole stack; guards short stacks with rounded positions
+_TILT_SHIFT_PIXELS = 0.5  # below that the stack may be taken for orthogonal
+_CLUSTERS_AT_MOST = 20  # nobody needs to know of more, and a hostile folder must not take for ever
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -98,8 +98,10 @@ def stack(series: Series, where: str) -> Stack:
 def _refusal(series: Series, defects: list[str], where: str) -> ScanError:
     """Return one line that names every defect."""
     n = len(series.slices)
-    return ScanError(f"{where}: series {series.label} of {n} image{'s' * (n != 1)} is irregular: {'; '.join(defects)}. "
-                     "Only complete, evenly spaced, untilted series are read: export the whole series anew.")
+    return ScanError(
+        f"{where}: series {series.label} of {n} image{'s' * (n != 1)} is irregular: {'; '.join(defects)}. "
+        "Only complete, evenly spaced, untilted series are read: export the whole series anew."
+    )
 
 
 def _differences(slices: tuple[SliceHeader, ...]) -> list[str]:
@@ -133,7 +135,9 @@ def _clusters(values: list[tuple[float, ...]], tolerance: float) -> list[int]:
 
 
 def _directions(
-    slices: tuple[SliceHeader, ...], series: Series, where: str,
+    slices: tuple[SliceHeader, ...],
+    series: Series,
+    where: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return unit vectors (LPS) of growing column index, growing row index, and their right-handed normal."""
     row, column = np.median([one.orientation for one in slices], axis=0).reshape(2, 3)
