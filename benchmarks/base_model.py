@@ -163,7 +163,7 @@ def score(case: Case, model: str) -> list[dict[str, object]]:
     voxel_ml = case.volume.grid.voxel_ml
     rows: list[dict[str, object]] = []
     for name, mask in sorted(masks.items()):
-        if name not in truth and not case.complete:
+        if name not in truth and (name == "body" or not case.complete):
             continue
         reference = truth.get(name, np.zeros_like(mask))
         value = dice(reference, mask)

@@ -45,9 +45,18 @@ class Midline:
 
 
 def level_mm(anatomy: Anatomy, references: Sequence[str], level: Level) -> float | None:
-    """Return the height (world z) of the top, middle or bottom of structures; None where there are none."""
-    points = anatomy.points_mm(references)
-    return float(np.quantile(points[:, UP], _QUANTILE[level])) if len(points) else None
+    """Return the height (world z) of the top, middle or bottom of structures; None where there are none.
+
+    Of several structures the end that reaches least far counts: a lung that leaks into the stomach's gas pulls nothing
+    down with it.
+    """
+    if level == "middle":
+        points = anatomy.points_mm(references)
+        return float(np.quantile(points[:, UP], 0.5)) if len(points) else None
+    ends = [
+        np.quantile(points[:, UP], _QUANTILE[level]) for name in references if len(points := anatomy.points_mm([name]))
+    ]
+    return float(max(ends) if level == "bottom" else min(ends)) if ends else None
 
 
 def midline(anatomy: Anatomy) -> Midline | None:

@@ -64,13 +64,11 @@ def lung_tissue(hu: np.ndarray, body: np.ndarray, spacing_mm: tuple[float, float
 
 
 def _beside_the_largest(pieces: list[int], boxes: Sequence[tuple[slice, ...]], volumes_ml: np.ndarray) -> list[int]:
-    """Keep the pieces of which at least half lies at the level of the largest: gas in the bowel lies lower."""
+    """Keep the pieces that reach up to the middle of the largest: gas in the bowel ends lower."""
     if not pieces:
         return []
     level = boxes[max(pieces, key=lambda at: volumes_ml[at])][2]
-    spans = {at: boxes[at][2] for at in pieces}
-    shared = {at: min(span.stop, level.stop) - max(span.start, level.start) for at, span in spans.items()}
-    return [at for at in pieces if 2 * shared[at] >= spans[at].stop - spans[at].start]
+    return [at for at in pieces if 2 * boxes[at][2].stop > level.start + level.stop]
 
 
 def _widens_to_the_top(piece: np.ndarray, box: tuple[slice, slice, slice]) -> bool:
