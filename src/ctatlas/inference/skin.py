@@ -9,6 +9,8 @@ from scipy import ndimage
 SOLID_HU = -400.0  # half-way between air and fat or muscle. Source: reference prototype on real scans, body rule
 BARE_AIR_HU = -940.0  # blocks of lung, foam or cloth lie above it, of air below. Source: table of tissue HU
 SHEET_MM = 14.0  # thinner is cloth, a tube or the table's shell. Source: four tables looked at; 8 mm kept one
+THICK_MM = 9.0  # lung is thicker than twice this, the blur at the skin and clothes are not
+WALLED_BY_TRUNK = 0.4  # of a cavity's rim at least: measured 0.5 to 0.9, of foam in a table's shell 0 to 0.2
 NO_DATA_HU = -1020.0  # padding, clipped to -1024
 DISC = 0.96  # of disc and padding's hole together, the part they share
 LIMB_ML = 50.0  # arms beside the body count as body from this size; smaller pieces are tubes and leads
@@ -46,10 +48,10 @@ def body_inside_skin(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> 
     solid = hu > SOLID_HU
     core = ndimage.binary_erosion(solid | ~seen, quarter, iterations=2, border_value=1) & seen
     thick = ndimage.binary_dilation(core, quarter, iterations=2) & solid
-    body = _filled_per_slice(_trunk_and_limbs(thick, hu, voxel_ml=float(np.prod(spacing_mm)) / 1000))
-    lung = _lung_left_out(body, solid, hu, seen, spacing_mm)
-    wall = ndimage.binary_dilation(lung, quarter, iterations=4) & solid
-    return _filled_per_slice(body | lung | wall)
+    trunk = _trunk_and_limbs(thick, hu, voxel_ml=float(np.prod(spacing_mm)) / 1000)
+    cavities, gaps = _pockets(trunk, hu, seen, spacing_mm)
+    wall = ndimage.binary_dilation(cavities, quarter, iterations=4) & solid
+    return np.asarray(_filled_per_slice(trunk | cavities | wall) & ~gaps)
 
 
 def field_of_view(hu: np.ndarray) -> np.ndarray:
@@ -89,23 +91,34 @@ def _filled_per_slice(body: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _lung_left_out(
-    body: np.ndarray, solid: np.ndarray, hu: np.ndarray, seen: np.ndarray, spacing_mm: tuple[float, float, float]
-) -> np.ndarray:
-    """Find lung that no slice of the body encloses: the field of view ends in it, or its wall is as thin as cloth.
+def _pockets(
+    trunk: np.ndarray, hu: np.ndarray, seen: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the pockets of air that are in the body (lung, gas), and those that are not (between arm and trunk).
 
-    Lung is thick, not bare air, and walled by solid things, half of them body (foam in a table's shell is not).
+    A pocket is enclosed in a slice, or is lung that the end of the field of view cuts open: thick, and no bare air. Its
+    wall may be as thin as cloth, and have holes of a block.
     """
-    known = np.broadcast_to(seen, hu.shape)
+    solid, known = hu > SOLID_HU, np.broadcast_to(seen, hu.shape)
     weight = ndimage.uniform_filter(known.astype(np.float32), 3, mode="nearest")
     smooth = ndimage.uniform_filter(np.where(known, hu, 0), 3, mode="nearest") / np.maximum(weight, 1e-3)
-    spongy = ~(body | solid) & known & (smooth > BARE_AIR_HU)
-    core = ndimage.binary_erosion(spongy | ~known, ball(9.0, spacing_mm), border_value=1) & spongy
-    labels, n = cc3d.connected_components(spongy, connectivity=6, return_N=True)
-    keep = np.zeros(n + 1, dtype=bool)
-    for label in np.setdiff1d(labels[core], 0):
-        here = labels == label
-        rim = ndimage.binary_dilation(here) & ~here & known
-        n_rim, n_body, n_solid = (np.count_nonzero(rim & part) for part in (True, body, solid | body))
-        keep[label] = n_solid >= 0.8 * n_rim and n_body >= 0.5 * n_rim
-    return np.asarray(keep[labels])
+    sealed = solid | ndimage.binary_closing(solid)
+    spongy = ~sealed & known & (smooth > BARE_AIR_HU)
+    thick = ndimage.binary_erosion(spongy | ~known, ball(THICK_MM, spacing_mm), border_value=1) & spongy
+    cut_open = cc3d.connected_components(spongy, connectivity=6)
+    pockets = (_filled_per_slice(sealed) & ~sealed) | np.isin(cut_open, np.setdiff1d(cut_open[thick], 0))
+    labels = cc3d.connected_components(pockets, connectivity=6)
+    cavities, gaps = np.zeros_like(pockets), np.zeros_like(pockets)
+    for label, box in enumerate(cc3d.statistics(labels)["bounding_boxes"]):
+        i, j, k = (slice(max(0, part.start - 1), part.stop + 1) for part in box)
+        here = labels[i, j, k] == label
+        if label == 0 or not here.any():
+            continue
+        rim = ndimage.binary_dilation(here) & ~here & known[i, j, k]
+        n_rim, n_solid, n_trunk = (np.count_nonzero(rim & part[i, j, k]) for part in (known, sealed, trunk))
+        is_open = n_solid < (0.95 if np.median(smooth[i, j, k][here]) < BARE_AIR_HU else 0.8) * n_rim
+        if is_open:
+            gaps[i, j, k] |= here
+        elif n_trunk >= WALLED_BY_TRUNK * n_rim:
+            cavities[i, j, k] |= here
+    return np.asarray(cavities | (ndimage.binary_dilation(cavities) & sealed & ~solid)), gaps
