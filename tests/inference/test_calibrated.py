@@ -203,7 +203,7 @@ def _magnetic() -> Volume:
         pytest.param(_even(-1024, (9, 8, 7)), "nothing solid", id="empty"),
         pytest.param(_even(7, (40, 41, 42)), "no fat", id="flat"),
         pytest.param(_water(), "", id="water"),
-        pytest.param(_magnetic(), "no fat", id="values that are no HU"),
+        pytest.param(_magnetic(), "a CT has air below", id="values that are no HU"),
         pytest.param(_head(), "head", id="head"),
     ],
 )

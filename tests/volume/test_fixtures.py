@@ -19,7 +19,7 @@ import pydicom
 import pytest
 
 from ctatlas.errors import ScanError
-from ctatlas.volume import Volume, not_hounsfield, read, scans_in
+from ctatlas.volume import Choices, Volume, not_hounsfield, read, scans_in
 from ctatlas.volume.formats.dicom.headers import contents_of
 from ctatlas.volume.formats.dicom.pixels import check_format, put_slice
 from ctatlas.volume.hounsfield import HounsfieldValues
@@ -127,7 +127,7 @@ def test_what_is_irregular_is_named(fixtures: Path, folder: str, defects: list[s
 
 
 def test_a_series_of_a_mixed_study_can_be_chosen(fixtures: Path) -> None:
-    scan = read(fixtures / "dicom" / "series" / "philips_study_mixed", series="202")
+    scan = read(fixtures / "dicom" / "series" / "philips_study_mixed", Choices(series="202"))
     assert scan.facts.series_description == "STD BRAIN 1MM, iDose"
     assert np.array_equal(scan.array, read(fixtures / "dicom" / "series" / "philips_study_mixed" / "S2020").array)
 

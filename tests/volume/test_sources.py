@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctatlas.errors import ScanError
-from ctatlas.volume import Volume, safe_name, scans_in, write_array_uint8, write_mask, write_volume
+from ctatlas.volume import Choices, Volume, safe_name, scans_in, write_array_uint8, write_mask, write_volume
 from tests.volume.formats.dicom.phantom import Phantom
 from tests.volume.strategies import counted, oblique_grid
 
@@ -42,8 +42,8 @@ def test_a_file_is_one_scan(tmp_path: Path) -> None:
 
 
 def test_a_dicom_folder_is_one_scan(tmp_path: Path) -> None:
-    (source,) = scans_in(Phantom().write(tmp_path / "patient"), series="4")
-    assert (source.case, source.path, source.series) == ("patient", tmp_path / "patient", "4")
+    (source,) = scans_in(Phantom().write(tmp_path / "patient"), Choices(series="4"))
+    assert (source.case, source.path, source.choices.series) == ("patient", tmp_path / "patient", "4")
     assert source.read().grid.shape == (7, 9, 6)
 
 

@@ -16,7 +16,7 @@ from ctatlas.hashing import sha256_json
 from ctatlas.models import card
 from ctatlas.pipeline import STEP_VERSION, segment_to_folder
 from ctatlas.results import NOTICE, Extras, expected_files, name_outputs
-from ctatlas.volume import scans_in
+from ctatlas.volume import AS_IT_IS, Choices, scans_in
 
 if TYPE_CHECKING:
     from ctatlas.models import ModelCard
@@ -34,7 +34,7 @@ class Job:
     structures: Sequence[str] | None = None
     label_set: str | None = None
     extras: Extras = field(default_factory=Extras)
-    series: str | None = None
+    choices: Choices = AS_IT_IS
 
 
 def tasks_of(job: Job) -> list[Task]:
@@ -44,7 +44,7 @@ def tasks_of(job: Job) -> list[Task]:
     naming = name_outputs(found, job.structures, job.label_set)
     for remark in naming.remarks:
         tell(remark)
-    sources = scans_in(job.source, series=job.series)
+    sources = scans_in(job.source, job.choices)
     folders = [job.out if len(sources) == 1 else job.out / source.case for source in sources]
     return [
         _task(source, folder, job, found=found, naming=naming) for source, folder in zip(sources, folders, strict=True)
@@ -88,7 +88,7 @@ def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, namin
             },
             "label_set": naming.label_set,
             "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},
-            "series": source.series,
+            "choices": source.choices.record(),
             "writes": list(makes),
         },
         makes=makes,

@@ -58,10 +58,11 @@ def segment(
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
     from ctatlas.commands.scans import Job, say_scans, tasks_of
     from ctatlas.results import Extras
+    from ctatlas.volume import Choices
 
     extras = Extras(combined, statistics, preview, save_probabilities, save_entropy)
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    job = Job(source, out, model, names or None, label_set, extras, series)
+    job = Job(source, out, model, names or None, label_set, extras, Choices(series))
     tasks = tasks_of(job)
     if dry_run:
         say_plan(tasks, as_json=json)

@@ -17,6 +17,7 @@ from ctatlas.inference.lungs import AIR_HU, Lungs, both_lungs, lung_tissue
 from ctatlas.inference.midline import midline_of
 from ctatlas.inference.skin import SOLID_HU, body_inside_skin
 from ctatlas.inference.torso import why_not_torso
+from ctatlas.volume import not_hounsfield
 
 if TYPE_CHECKING:
     from ctatlas.volume import Volume
@@ -67,7 +68,8 @@ def find_calibrated(volume: Volume) -> Calibrated:
     tissue = lung_tissue(coarse.hu, body, spacing_mm)
     if why := why_not_torso(coarse.hu, body, tissue, spacing_mm):
         nothing = np.zeros(volume.grid.shape, dtype=bool, order="F")
-        return Calibrated(nothing, nothing, nothing, nothing, why)
+        doubt = not_hounsfield(volume)
+        return Calibrated(nothing, nothing, nothing, nothing, f"{why} ({doubt})" if doubt else why)
     midline = midline_of(coarse.hu, body, spacing_mm)
     lungs = both_lungs(coarse.hu, body, tissue, midline=midline, spacing_mm=spacing_mm)
     left, right, trachea = _refined_lungs(volume, coarse, lungs, air=tissue | lungs.airway, body=body)

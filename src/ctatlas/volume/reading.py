@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ctatlas.errors import ScanError
+from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats.recognise import kind_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Reader(Protocol):
     """Turn a file, or for DICOM a folder, into a scan."""
 
-    def __call__(self, path: Path, *, series: str | None = None) -> Volume:
+    def __call__(self, path: Path, choices: Choices) -> Volume:
         """Read the scan at `path`, or refuse it with `ScanError`."""
         ...
 
@@ -42,15 +43,15 @@ _NOT_READ = {
 }
 
 
-def read(path: Path | str, *, series: str | None = None) -> Volume:
+def read(path: Path | str, choices: Choices = AS_IT_IS) -> Volume:
     """Read one CT scan from a file or a folder of DICOM files.
 
     Parameters
     ----------
     path : Path or str
         A NIfTI file, or a folder whose DICOM files (at any depth) make up one CT series.
-    series : str, optional
-        Which of several DICOM series: its number, UID or description.
+    choices : Choices, optional
+        Which series or phase is meant, and whether to repair.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def read(path: Path | str, *, series: str | None = None) -> Volume:
         In one line, when there is no scan, more than one, or one that cannot be read without guessing.
     """
     place = Path(path)
-    return reader(kind_at(place))(place, series=series)
+    return reader(kind_at(place))(place, choices)
 
 
 def kind_at(place: Path) -> str:

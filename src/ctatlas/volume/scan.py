@@ -17,10 +17,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SliceFacts:
-    """One DICOM image of a series: its SOP instance UID and the centre of its first pixel in LPS mm."""
+    """One DICOM image of a series: its SOP instance UID, the centre of its first pixel in LPS mm, its frame from 1."""
 
     instance_uid: str
     position_mm: tuple[float, float, float]
+    frame: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlane:
+    """What all images of a DICOM series have in common, so that masks find back to each of them.
+
+    Attributes
+    ----------
+    orientation : (6,) float
+        Directions of growing column and growing row index, LPS.
+    spacing_mm : (2,) float
+        Distance between rows, distance between columns (in this order).
+    rows, columns : int
+    """
+
+    orientation: tuple[float, float, float, float, float, float]
+    spacing_mm: tuple[float, float]
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +53,12 @@ class ScanFacts:
         Base name of the file or folder it was read from, without the folders above.
     kind : str
         ``"dicom"`` or ``"nifti"``; empty for an array made in memory.
+    plane : ImagePlane or None
+        Of a DICOM series.
     slices : tuple of SliceFacts
         In the order of the DICOM stack (rising along the slice normal), whatever became of the array since.
+    repairs : tuple of str
+        How the array was resampled from the images, one line each; empty when every voxel is one that was measured.
     notes : tuple of str
         What a reader had to decide or repair, one line each: worth showing, not worth refusing the scan.
     """
@@ -49,7 +73,9 @@ class ScanFacts:
     series_description: str | None = None
     kernel: str | None = None
     patient_position: str | None = None
+    plane: ImagePlane | None = None
     slices: tuple[SliceFacts, ...] = field(default=(), repr=False)
+    repairs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

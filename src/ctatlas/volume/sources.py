@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ScanError
+from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats.dicom.headers import first_study_uid
 from ctatlas.volume.formats.nifti import read_header
 from ctatlas.volume.formats.recognise import kind_of
@@ -42,17 +43,17 @@ class ScanSource:
         A name that is safe as a file or folder name on every system and unique among the sources of one call.
     path : Path
         The file, or the DICOM folder.
-    series : str or None
-        Which DICOM series, when one was asked for.
+    choices : Choices
+        How to read it, as far as that was decided.
     """
 
     case: str
     path: Path
-    series: str | None = None
+    choices: Choices = AS_IT_IS
 
     def read(self) -> Volume:
         """Read the scan, or refuse it with `ScanError`."""
-        return read(self.path, series=self.series)
+        return read(self.path, self.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class _Folder:
         return bool(self.files) or any(folder.has_files for folder in self.below)
 
 
-def scans_in(path: Path | str, *, series: str | None = None) -> list[ScanSource]:
+def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:
     """List the scans of a file or folder, in the order of their names.
 
     Parameters
@@ -89,8 +90,8 @@ def scans_in(path: Path | str, *, series: str | None = None) -> list[ScanSource]
     path : Path or str
         A scan's file; a DICOM folder (one study, in any sub-folders); or a folder of such files, such folders, or case
         folders with a `ct.nii.gz`, at any depth.
-    series : str, optional
-        Which series of a DICOM folder, handed on to `read`.
+    choices : Choices, optional
+        Handed on to `read`.
 
     Returns
     -------
@@ -105,7 +106,7 @@ def scans_in(path: Path | str, *, series: str | None = None) -> list[ScanSource]
     place = Path(path)
     if not place.is_dir():
         kind_at(place)
-        return [ScanSource(safe_name(_stem(place.name)), place, series)]
+        return [ScanSource(safe_name(_stem(place.name)), place, choices)]
     try:
         found = _scans(_look(place, _DEPTH))
     except OSError as error:
@@ -118,7 +119,7 @@ def scans_in(path: Path | str, *, series: str | None = None) -> list[ScanSource]
     taken: set[str] = set()
     for scan in found:
         name = _unique(safe_name(_case_name(scan, place)), taken)
-        sources.append(ScanSource(name, scan, series))
+        sources.append(ScanSource(name, scan, choices))
     return sources
 
 

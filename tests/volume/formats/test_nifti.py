@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume import (
+    Choices,
     Grid,
     Segmentation,
     Volume,
@@ -242,7 +243,7 @@ def test_a_wrong_header_is_one_line(tmp_path: Path, fields: dict[str, Any], mess
 
 def test_a_series_cannot_be_chosen(plain: Path) -> None:
     with pytest.raises(ScanError, match="holds no series"):
-        read(plain, series="2")
+        read(plain, Choices(series="2"))
 
 
 @pytest.mark.parametrize("cut", [1, 100, 279, 280 + 4, 280 + 200])

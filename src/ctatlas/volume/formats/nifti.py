@@ -15,6 +15,7 @@ import numpy as np
 
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.atomic import whole_file
+from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats import gzip_stream
 from ctatlas.volume.formats.nifti_header import HEADER_BYTES, NiftiHeader, header_kind, parse_header
 from ctatlas.volume.hounsfield import PADDING_HU, HounsfieldValues
@@ -41,14 +42,14 @@ class LabelMap:
     grid: Grid
 
 
-def read(path: Path, *, series: str | None = None) -> Volume:
+def read(path: Path, choices: Choices = AS_IT_IS) -> Volume:
     """Read a CT in HU from a `.nii` or `.nii.gz` file, whatever its name says.
 
     Parameters
     ----------
     path : Path
-    series : str, optional
-        Refused: a NIfTI file has no series.
+    choices : Choices, optional
+        A series is refused: a NIfTI file has none.
 
     Returns
     -------
@@ -61,8 +62,8 @@ def read(path: Path, *, series: str | None = None) -> Volume:
     ScanError
         When the file is damaged, is no single 3-D image of real numbers, or does not say where it lies.
     """
-    if series is not None:
-        raise ScanError(f"{path.name}: is a NIfTI file and holds no series; leave out the choice of series {series!r}.")
+    if choices.series is not None:
+        raise ScanError(f"{path.name}: is a NIfTI file and holds no series; leave out --series.")
     with _opened(path) as stream:
         header = _header(stream, path)
         if min(header.grid.shape) == 1:

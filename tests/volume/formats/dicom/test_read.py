@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from ctatlas.errors import ScanError
-from ctatlas.volume import Volume, read
+from ctatlas.volume import Choices, Volume, read
 from tests.volume.formats.dicom.phantom import COLUMNS, ROWS, Phantom, oblique, set_stored
 
 Change = Callable[[int, Dataset], None]
@@ -384,7 +384,7 @@ def test_two_series_are_named(two_series: Path) -> None:
 
 @pytest.mark.parametrize("wanted", ["3", "1.2.3", "Abdomen 5.0 B70f", "abdomen 5.0 b70F", "B70", " 3 "])
 def test_a_series_is_chosen_by_number_uid_or_description(two_series: Path, wanted: str) -> None:
-    assert read(two_series, series=wanted).facts.series_uid == "1.2.3"
+    assert read(two_series, Choices(series=wanted)).facts.series_uid == "1.2.3"
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_a_series_is_chosen_by_number_uid_or_description(two_series: Path, wante
 )
 def test_a_choice_that_fits_none_or_two_is_refused(two_series: Path, wanted: str, message: str) -> None:
     with pytest.raises(ScanError, match=message):
-        read(two_series, series=wanted)
+        read(two_series, Choices(series=wanted))
 
 
 def test_a_description_cannot_break_the_line(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ScanError
+from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats.dicom.headers import MULTI_FRAME, NO_PLACE, contents_of
 from ctatlas.volume.formats.dicom.pixels import check_format, format_notes, put_slice
 from ctatlas.volume.formats.dicom.series import Series, choose, without_copies
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read(path: Path, *, series: str | None = None) -> Volume:
+def read(path: Path, choices: Choices = AS_IT_IS) -> Volume:
     """Read the CT series of a folder (and what lies below it), or of one file.
 
     Parameters
     ----------
     path : Path
-    series : str, optional
-        Which of several series: number, UID or description.
+    choices : Choices, optional
+        Which of several series.
 
     Returns
     -------
@@ -38,7 +39,7 @@ def read(path: Path, *, series: str | None = None) -> Volume:
         When there is no CT series, more than one, or one that is not a complete, evenly spaced, untilted stack.
     """
     where = path.name or str(path)
-    chosen = choose(contents_of(path), series, where)
+    chosen = choose(contents_of(path), choices.series, where)
     _check_readable(chosen, path, where)
     chosen, n_copies = without_copies(chosen)
     stacked = stack(chosen, where)
