@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from ctatlas.errors import ScanError
-from ctatlas.volume import Choices, Volume, read
+from ctatlas.volume import Choices, ImagePlane, Volume, read
 from tests.volume.formats.dicom.phantom import COLUMNS, ROWS, Phantom, oblique, set_stored
 
 Change = Callable[[int, Dataset], None]
@@ -153,6 +153,7 @@ def test_facts(tmp_path: Path) -> None:
     assert (facts.series_uid, facts.series_number, facts.series_description) == (phantom.series_uid, 4, "CT abdomen")
     assert [one.position_mm[2] for one in facts.slices] == pytest.approx([-310.25 + 3 * k for k in range(6)])
     assert facts.slices[2].instance_uid == phantom.slice(2).SOPInstanceUID
+    assert facts.plane == ImagePlane((1, 0, 0, 0, 1, 0), phantom.spacing_mm, ROWS, COLUMNS)
     assert facts.notes == ()
 
 

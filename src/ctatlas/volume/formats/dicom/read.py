@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import AS_IT_IS, Choices
-from ctatlas.volume.formats.dicom.headers import MULTI_FRAME, NO_PLACE, contents_of
+from ctatlas.volume.formats.dicom.headers import MULTI_FRAME, NO_PLACE, SliceHeader, contents_of
 from ctatlas.volume.formats.dicom.pixels import check_format, format_notes, put_slice
 from ctatlas.volume.formats.dicom.series import Series, choose, without_copies
 from ctatlas.volume.formats.dicom.stack import Stack, stack
 from ctatlas.volume.hounsfield import HounsfieldValues
 from ctatlas.volume.limits import check_grid, check_shape
-from ctatlas.volume.scan import ScanFacts, SliceFacts, Volume
+from ctatlas.volume.scan import ImagePlane, ScanFacts, SliceFacts, Volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,9 +93,17 @@ def _facts(series: Series, stacked: Stack, where: str, n_copies: int) -> ScanFac
         series_description=series.name.description or None,
         kernel=first.kernel or None,
         patient_position=first.patient_position or None,
+        plane=_plane(first),
         slices=tuple(SliceFacts(one.instance_uid, _xyz(one.position_mm)) for one in stacked.slices),
         notes=tuple(notes),
     )
+
+
+def _plane(one: SliceHeader) -> ImagePlane:
+    """Return what the images have in common."""
+    a, b, c, d, e, f = one.orientation
+    between_rows, between_columns = one.spacing_mm
+    return ImagePlane((a, b, c, d, e, f), (between_rows, between_columns), one.pixels.rows, one.pixels.columns)
 
 
 def _xyz(position: tuple[float, ...]) -> tuple[float, float, float]:
