@@ -8,6 +8,7 @@ import pytest
 from ctatlas.anatomy import label_set, label_set_names, structures
 from ctatlas.anatomy.label_sets import _faults
 from ctatlas.errors import ModelError
+from tests.anatomy.test_source_datasets import PUBLISHED
 
 SIZES = {
     "abdomenatlas-1.0": 9,
@@ -25,7 +26,7 @@ SIZES = {
 
 
 def test_these_sets_and_no_others_are_known():
-    assert label_set_names() == tuple(SIZES)
+    assert label_set_names() == tuple(sorted([*SIZES, *PUBLISHED]))
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES.items())
@@ -36,7 +37,7 @@ def test_ids_count_from_one_and_names_are_known(name, size):
     assert label_set(name).native_names.keys() == labels.keys()
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", [*SIZES, *PUBLISHED])
 def test_every_structure_is_found_again_by_its_names(name):
     known = label_set(name)
     assert {known.id_of(structure): known.name_of(structure) for structure in known.labels.values()} == dict(
@@ -111,6 +112,8 @@ ROW = {"id": "1", "structure": "liver", "native_name": "liver", "source": "here"
         ([ROW | {"id": "one"}], "id 'one' is not a whole number from 1 on"),
         ([ROW | {"structure": "lever"}], "'lever' is not in structures.csv"),
         ([ROW | {"source": ""}], "id 1 has no source"),
+        ([ROW | {"split": "split_sides"}], "'liver' is to be split but has no left and right part"),
+        ([ROW | {"also": "spleen"}], "id 1 counts for 'spleen', too, which has no label"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(table, fault):

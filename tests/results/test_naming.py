@@ -92,3 +92,14 @@ def test_a_named_structure_that_the_label_set_lacks_is_refused(card: ModelCard) 
 def test_a_label_set_with_nothing_of_the_model_is_refused(card: ModelCard) -> None:
     with pytest.raises(ModelError, match="label set autoorgan-ribs has no"):
         name_outputs(card, label_set_name="autoorgan-ribs")
+
+
+def test_a_dataset_json_gives_names_and_ids(card: ModelCard, tmp_path: Path) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text('{"labels": {"background": 0, "IVC": 7, "hepar": 2, "Liver": 9}}')
+
+    naming = name_outputs(card, label_set_name=str(path))
+
+    assert naming.ids == {"inferior_vena_cava": 7, "liver": 9}
+    assert naming.file_names == {"inferior_vena_cava": "IVC", "liver": "Liver"}
+    assert naming.remarks[-1] == "left out, because no structure is called so: hepar of dataset.json"

@@ -2,11 +2,13 @@
 
 structures  one row a structure: names, side, parts, codes, colour, plausible volumes
 label_sets  id → structure for a dataset or a model
+label_files label sets that others keep in JSON files: nnU-Net, AutoOrgan, our own
 conversion  from one label set to another
 data/       the tables themselves, with a README
 """
 
 from ctatlas.anatomy.conversion import Conversion, convert
+from ctatlas.anatomy.label_files import read_label_set
 from ctatlas.anatomy.label_sets import LabelSet, label_set, label_set_names
 from ctatlas.anatomy.structures import Structure, canonical_name, smallest_parts, structures
 
@@ -18,6 +20,7 @@ __all__ = [
     "convert",
     "label_set",
     "label_set_names",
+    "read_label_set",
     "smallest_parts",
     "structures",
 ]

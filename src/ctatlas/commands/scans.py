@@ -87,6 +87,7 @@ def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, namin
                 "card_sha256": sha256_json(found.model_dump(mode="json")),
             },
             "label_set": naming.label_set,
+            "ids": dict(naming.ids),
             "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},
             "choices": source.choices.record(),
             "writes": list(makes),

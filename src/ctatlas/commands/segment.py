@@ -27,7 +27,7 @@ def segment(
         typer.Option("--structures", "-s", help="Only these, separated by commas; also experimental ones, or 'all'."),
     ] = None,
     label_set: Annotated[
-        str | None, typer.Option(help="Whose names and numbers to write, e.g. abdomenatlas-1.1.")
+        str | None, typer.Option(help="Whose names and numbers to write, e.g. abdomenatlas-1.1, or a dataset.json.")
     ] = None,
     combined: Annotated[bool, flag("--combined", text="Also one file of all labels, with labels.json.")] = False,
     statistics: Annotated[

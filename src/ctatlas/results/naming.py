@@ -65,8 +65,8 @@ def name_outputs(card: ModelCard, wanted: Sequence[str] | None = None, label_set
         Structures by any of their names; unions such as `lungs` are put together from their parts. By default those
         that the card calls usable; `["all"]` adds the experimental ones.
     label_set_name : str, optional
-        Gives names and ids; structures that it has no place for are left out. By default canonical names, and the
-        ids 1, 2, … in the order of the card.
+        Gives names and ids; or the path of a `dataset.json` or `labels.json` that does. Structures that it has no place
+        for are left out. By default canonical names, and the ids 1, 2, … in the order of the card.
 
     Raises
     ------
@@ -123,6 +123,8 @@ def _in_label_set(
         if explicit or not parts:
             raise ModelError(f"label set {target.name} has no {lost}; it has {', '.join(target.labels.values())}")
         remarks += (f"left out, because label set {target.name} has no place for them: {lost}",)
+    if target.unknown:
+        remarks += (f"left out, because no structure is called so: {', '.join(target.unknown)} of {target.name}",)
     return Naming(
         parts=parts,
         file_names={name: target.name_of(name) for name in parts},
