@@ -46,8 +46,8 @@ def archive(kind: str) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("zip", "is a zip archive; unpack it"),
-        ("tar", "is a tar archive; unpack it"),
+        ("zip", "holds no CT scan"),
+        ("tar", "holds no CT scan"),
         ("7z", "is a 7z archive"),
         ("bz2", "bzip2"),
         ("xz", "with xz"),

@@ -1,8 +1,14 @@
-"""What a person decided about a scan that can be read in more than one way."""
+"""What a person decided about a scan or masks that can be read in more than one way."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctatlas.volume.grid import Grid
+    from ctatlas.volume.scan import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +35,28 @@ class Choices:
 
 
 AS_IT_IS = Choices()
+
+
+@dataclass(frozen=True, slots=True)
+class MaskChoices:
+    """What is known about masks beside their file, when they are read or written.
+
+    Attributes
+    ----------
+    grid : Grid or None
+        Where the masks must lie.
+    scan : Volume or None
+        The CT they belong to.
+    source : Path or None
+        Where that CT was read from.
+    label_set : str or None
+        Whose names and ids the file has.
+    """
+
+    grid: Grid | None = None
+    scan: Volume | None = None
+    source: Path | None = None
+    label_set: str | None = None
+
+
+NOTHING_KNOWN = MaskChoices()

@@ -107,6 +107,14 @@ class Grid:
             return False
         return bool(np.linalg.norm(self.corners_mm - other.corners_mm, axis=1).max() <= tolerance_mm)
 
+    def is_like(self, other: Grid) -> bool:
+        """Tell whether masks on one grid can be taken for masks on the other: what files round off does not count.
+
+        Source: reference/volumes.md §4: every corner within 0.001 mm + 0.0001 of the extent.
+        """
+        extent_mm = float(np.ptp(self.corners_mm, axis=0).max())
+        return self.same_place(other, 1e-3 + 1e-4 * extent_mm)
+
     def reoriented(self, code: str) -> Grid:
         """Return the same voxels with the axes in the order and direction of a code such as ``"RAS"``."""
         turn = turn_between(self.orientation, code)

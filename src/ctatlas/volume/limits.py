@@ -26,6 +26,13 @@ AT_MOST_SPACING_MM = 50.0
 AT_MOST_COORDINATE_MM = 10_000.0
 AT_MOST_AFTER_VOXELS_BYTES = 2**20  # what may follow the voxels in a file
 AT_MOST_BEFORE_VOXELS_BYTES = 64 * 2**20  # header and extensions
+AT_MOST_TEXT_HEADER_BYTES = 2**20
+AT_MOST_TEXT_HEADER_LINES = 10_000
+AT_MOST_ARCHIVE_MEMBERS = 50_000
+AT_MOST_UNPACKED_BYTES = 64 * 2**30
+AT_MOST_DIRECTORY_BYTES = 16 * 2**20  # the table of contents of a zip; 50,000 names of 250 bytes
+AT_MOST_BETWEEN_MEMBERS_BYTES = 2**20  # long names and remarks in a tar
+FREE_AFTER_UNPACKING_BYTES = 512 * 2**20  # left for everybody else who writes temporary files
 
 
 def check_shape(shape: tuple[int, ...], itemsize: int, where: str) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats.recognise import kind_of
+from ctatlas.volume.listing import scans_below
+from ctatlas.volume.opening import opened
 
 if TYPE_CHECKING:
     from ctatlas.volume.scan import Volume
@@ -27,31 +29,36 @@ READERS = {
     "nifti": "ctatlas.volume.formats.nifti:read",
 }
 
+ARCHIVES = ("tar", "zip")
+_NAMED = 3  # scans of an archive that a refusal names
 _NOT_READ = {
     "7z": "is a 7z archive; unpack it and give the folder.",
     "bzip2": "is compressed with bzip2; decompress it first.",
+    "damaged bzip2": "has bzip2 data that are cut off or damaged; copy the file anew.",
     "damaged gzip": "has gzip data that are cut off or damaged; copy the file anew.",
+    "damaged xz": "has xz data that are cut off or damaged; copy the file anew.",
     "document": "is a PDF document, not a CT scan.",
     "gzip": "is a gzip file that holds no NIfTI image; decompress it and give what is inside.",
     "metaimage": "is a MetaImage file, which is not read yet; convert it to NIfTI (.nii.gz).",
     "nrrd": "is an NRRD file, which is not read yet; convert it to NIfTI (.nii.gz).",
     "picture": "is a picture (PNG or JPEG), not a CT scan; give its DICOM or NIfTI files.",
     "rar": "is a RAR archive; unpack it and give the folder.",
-    "tar": "is a tar archive; unpack it and give the folder.",
     "xz": "is compressed with xz; decompress it first.",
-    "zip": "is a zip archive; unpack it and give the folder.",
 }
 
 
-def read(path: Path | str, choices: Choices = AS_IT_IS) -> Volume:
-    """Read one CT scan from a file or a folder of DICOM files.
+def read(path: Path | str, choices: Choices = AS_IT_IS, *, inside: str = "") -> Volume:
+    """Read one CT scan from a file, a folder of DICOM files, or an archive of either.
 
     Parameters
     ----------
     path : Path or str
-        A NIfTI file, or a folder whose DICOM files (at any depth) make up one CT series.
+        A NIfTI file, a folder whose DICOM files (at any depth) make up one CT series, or a zip or tar archive with one
+        of these.
     choices : Choices, optional
         Which series or phase is meant, and whether to repair.
+    inside : str, optional
+        Which of several scans in an archive: its path there, "." for the whole.
 
     Returns
     -------
@@ -64,11 +71,28 @@ def read(path: Path | str, choices: Choices = AS_IT_IS) -> Volume:
         In one line, when there is no scan, more than one, or one that cannot be read without guessing.
     """
     place = Path(path)
-    return reader(kind_at(place))(place, choices)
+    kind = kind_at(place)
+    if kind not in ARCHIVES:
+        return reader(kind)(place, choices)
+    with opened(place, inside) as folder:
+        scan = _in_archive(folder, inside)
+        return reader(kind_at(scan))(scan, choices)
+
+
+def _in_archive(folder: Path, inside: str) -> Path:
+    """Return the scan that is meant among those of an unpacked archive."""
+    if inside:
+        return folder / inside
+    found = scans_below(folder, folder.name)
+    if len(found) > 1:
+        names = ", ".join(scan.relative_to(folder).as_posix() for scan in found[:_NAMED])
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise ScanError(f"{folder.name}: holds {len(found)} scans ({names}{more}); unpack it and give one of them.")
+    return found[0]
 
 
 def kind_at(place: Path) -> str:
-    """Return the format of what lies at a path: a key of `READERS`; a folder is taken for DICOM.
+    """Return the format of what lies at a path: a key of `READERS` or one of `ARCHIVES`; a folder is taken for DICOM.
 
     Raises
     ------
@@ -85,7 +109,7 @@ def kind_at(place: Path) -> str:
         kind = kind_of(place)
     except OSError as error:
         raise ScanError(f"{place.name}: cannot be read: {error.strerror or error}.") from error
-    if kind in READERS:
+    if kind in READERS or kind in ARCHIVES:
         return kind
     refusal = _NOT_READ.get(kind, "is neither NIfTI nor DICOM; expected a CT scan in one of these.")
     raise ScanError(f"{place.name}: {refusal}")

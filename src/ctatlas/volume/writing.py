@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctatlas.errors import OutputError
+from ctatlas.volume.choices import NOTHING_KNOWN, MaskChoices
 from ctatlas.volume.formats import nifti
 from ctatlas.volume.scan import Volume
 
@@ -15,38 +19,89 @@ if TYPE_CHECKING:
     from ctatlas.volume.grid import Grid
     from ctatlas.volume.segmentation import Segmentation
 
-ENDINGS = (".nii.gz", ".nii")
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One way to write.
+
+    Attributes
+    ----------
+    function : str
+        "module:function"; of a scan it takes `(volume, path)`, of a segmentation `(segmentation, path, mask_choices)`.
+    endings : tuple of str
+        Those that choose it; none for a folder, and where only its name does.
+    """
+
+    function: str
+    endings: tuple[str, ...] = ()
+
+    def __call__(self, *arguments: object) -> None:
+        """Write."""
+        module, _, function = self.function.partition(":")
+        write_it: Any = getattr(import_module(module), function)
+        write_it(*arguments)
 
 
-def write(scan_or_masks: Volume | Segmentation, path: Path | str) -> None:
-    """Write a scan to one file, or each structure of a segmentation to `<path>/<structure>.nii.gz`.
+VOLUME_WRITERS = {
+    "nifti": Writer("ctatlas.volume.formats.nifti:write_volume", (".nii.gz", ".nii")),
+}
+SEGMENTATION_WRITERS = {
+    "masks": Writer("ctatlas.volume.formats.mask_folder:write"),
+    "labels": Writer("ctatlas.volume.formats.label_map:write", (".nii.gz", ".nii")),
+}
+
+
+def write(
+    scan_or_masks: Volume | Segmentation,
+    path: Path | str,
+    choices: MaskChoices = NOTHING_KNOWN,
+    *,
+    kind: str | None = None,
+) -> None:
+    """Write a scan to one file, or a segmentation to a file or a folder.
 
     Parameters
     ----------
     scan_or_masks : Volume or Segmentation
     path : Path or str
-        A `.nii.gz` or `.nii` file for a scan; a folder, which is made where missing, for a segmentation.
+        For a scan a file, by default `.nii.gz`; for a segmentation a label map `.nii.gz`, or a folder of
+        `<structure>.nii.gz`, which is made where missing.
+    choices : MaskChoices, optional
+        For a segmentation: the label set that gives names and ids, the scan that DICOM objects refer to.
+    kind : str, optional
+        A key of `VOLUME_WRITERS` or `SEGMENTATION_WRITERS`; by default the ending chooses.
 
     Raises
     ------
     OutputError
         When the place cannot be written to or the ending is unknown.
     """
+    target = Path(path)
     if isinstance(scan_or_masks, Volume):
-        write_volume(scan_or_masks, path)
+        VOLUME_WRITERS[kind or writer_kind(VOLUME_WRITERS, target)](scan_or_masks, target)
         return
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: the folder cannot be made: {error.strerror}.") from error
-    for name, mask in scan_or_masks.items():
-        write_mask(mask, scan_or_masks.grid, folder / f"{name}.nii.gz")
+    chosen = kind or (writer_kind(SEGMENTATION_WRITERS, target) if target.suffix else "masks")
+    SEGMENTATION_WRITERS[chosen](scan_or_masks, target, choices)
+
+
+def writer_kind(writers: Mapping[str, Writer], path: Path) -> str:
+    """Return which writer the ending of a name chooses, the longest ending first.
+
+    Raises
+    ------
+    OutputError
+        When the ending is none of theirs.
+    """
+    endings = {ending: kind for kind, writer in writers.items() for ending in writer.endings}
+    fitting = [ending for ending in endings if path.name.lower().endswith(ending)]
+    if not fitting:
+        raise OutputError(f"{path}: unknown ending; expected one of {', '.join(endings)}.")
+    return endings[max(fitting, key=len)]
 
 
 def write_volume(volume: Volume, path: Path | str) -> None:
-    """Write a scan's HU as they are, int16 or float32."""
-    nifti.write_volume(volume, _target(path))
+    """Write a scan's HU as they are, int16 or float32; the ending chooses the format."""
+    write(volume, path)
 
 
 def write_mask(mask: np.ndarray, grid: Grid, path: Path | str) -> None:
@@ -65,8 +120,8 @@ def write_array_uint8(array: np.ndarray, grid: Grid, path: Path | str) -> None:
 
 
 def _target(path: Path | str) -> Path:
-    """Return the path, or refuse an ending that names no format we write."""
+    """Return the path, or refuse an ending that is not of NIfTI."""
     target = Path(path)
-    if not target.name.lower().endswith(ENDINGS):
-        raise OutputError(f"{target}: unknown ending; expected one of {', '.join(ENDINGS)}.")
+    if not target.name.lower().endswith((".nii.gz", ".nii")):
+        raise OutputError(f"{target}: unknown ending; expected .nii.gz or .nii.")
     return target

@@ -55,6 +55,11 @@ class NiftiHeader:
     notes: tuple[str, ...]
 
     @property
+    def is_surely_labels(self) -> bool:
+        """Whether the numbers cannot be HU: marked as labels, or 8 bits without rescaling."""
+        return self.is_labels or (self.stored.itemsize == 1 and (self.slope, self.intercept) == (1, 0))
+
+    @property
     def n_bytes(self) -> int:
         """Bytes of the voxels in the file."""
         return self.grid.n_voxels * self.stored.itemsize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctatlas.volume.formats import gzip_stream
+from ctatlas.volume.formats import compressed
 from ctatlas.volume.formats.nifti_header import HEADER_BYTES, is_nifti
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ _PREFIXES = {
     b"NRRD000": "nrrd",
     b"ObjectType": "metaimage",
     b"NDims": "metaimage",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
     b"7z\xbc\xaf": "7z",
     b"Rar!": "rar",
     b"\x89PNG": "picture",
@@ -30,8 +28,8 @@ _VALUE_REPRESENTATIONS = {b"UL", b"OB", b"UI", b"CS", b"SH", b"LO", b"DA", b"TM"
 def kind_of(path: Path) -> str:
     """Return what a file holds: ``"nifti"``, ``"dicom"``, the name of a format not read here, or ``"unknown"``.
 
-    Gzip is looked through: a compressed NIfTI is ``"nifti"``, a compressed anything else ``"gzip"``, and what cannot be
-    decompressed ``"damaged gzip"``.
+    Compression is looked through: a gzipped NIfTI is ``"nifti"``, a compressed tar ``"tar"``, anything else compressed
+    ``"gzip"``, ``"bzip2"`` or ``"xz"``, and what cannot be decompressed ``"damaged gzip"`` and so on.
 
     Raises
     ------
@@ -40,8 +38,8 @@ def kind_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         block = file.read(HEADER_BYTES)
-    if block[:2] == gzip_stream.MAGIC:
-        return _kind_in_gzip(path)
+    if compression := compressed.compression_of(block):
+        return _kind_within(path, compression)
     if block[128:132] == b"DICM":
         return "dicom"
     for prefix, kind in _PREFIXES.items():
@@ -49,18 +47,29 @@ def kind_of(path: Path) -> str:
             return kind
     if is_nifti(block):
         return "nifti"
-    if block[257:262] == b"ustar":
+    if _is_tar(block):
         return "tar"
     return "dicom" if _starts_like_dicom(block) else "unknown"
 
 
-def _kind_in_gzip(path: Path) -> str:
-    """Return ``"nifti"`` when the first decompressed bytes are one's, else ``"gzip"`` or ``"damaged gzip"``."""
+def _kind_within(path: Path, compression: str) -> str:
+    """Return what the first decompressed bytes are; a NIfTI only in gzip, which is how everybody writes it."""
     try:
         with path.open("rb") as file:
-            return "nifti" if is_nifti(gzip_stream.decompressing(file).read(HEADER_BYTES)) else "gzip"
-    except gzip_stream.damage():
-        return "damaged gzip"
+            block = compressed.decompressed(file).read(HEADER_BYTES)
+    except compressed.damage():
+        return f"damaged {compression}"
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        return f"damaged {compression}"
+    if _is_tar(block):
+        return "tar"
+    return "nifti" if compression == "gzip" and is_nifti(block) else compression
+
+
+def _is_tar(block: bytes) -> bool:
+    return block[257:262] == b"ustar"
 
 
 def _starts_like_dicom(block: bytes) -> bool:
