@@ -76,7 +76,7 @@ def mr(folder: Path) -> Path:
 
 def two_series(folder: Path) -> Path:
     write_dicom(torso(), folder / "two" / "one", SeriesInstanceUID="1.2.3", SeriesNumber=1)
-    write_dicom(torso(), folder / "two" / "other", SeriesInstanceUID="1.2.4", SeriesNumber=2)
+    write_dicom(torso(), folder / "two" / "other", SeriesInstanceUID="1.2.4", SeriesNumber=1)
     return folder / "two"
 
 
@@ -93,7 +93,7 @@ def two_series(folder: Path) -> Path:
         (colored, "expected"),
         (huge, "header is broken"),
         (mr, "MR"),
-        (two_series, "series"),
+        (two_series, "2 CT series that are equally fit"),
     ],
 )
 def test_a_scan_that_is_none_is_one_line(
@@ -108,7 +108,7 @@ def test_a_scan_that_is_none_is_one_line(
 
 
 def test_one_of_two_series_can_be_chosen(ctatlas: Terminal, model: Path, tmp_path: Path) -> None:
-    done = ctatlas("segment", two_series(tmp_path), tmp_path / "out", "--model", model, "--series", "2")
+    done = ctatlas("segment", two_series(tmp_path), tmp_path / "out", "--model", model, "--series", "1.2.4")
     assert done.code == 0
 
 

@@ -53,6 +53,10 @@ def tasks_of(job: Job) -> list[Task]:
 
 def say_scans(outcomes: Sequence[Outcome]) -> None:
     """Say what was found: structure by structure in one scan, or how many in each of several."""
+    for outcome in outcomes:
+        prefix = f"{outcome.case}: " if len(outcomes) > 1 else ""
+        for line in (*_lines(outcome, "repairs", "repaired: "), *_lines(outcome, "notes")):
+            tell(f"{prefix}{line}")
     if len(outcomes) == 1 and outcomes[0].state != "failed":
         _say_one(outcomes[0])
     else:
@@ -124,6 +128,11 @@ def _line(outcome: Outcome) -> list[str]:
     structures = _structures(outcome)
     n_found = sum(bool(row["n_voxels"]) for row in structures.values())
     return [outcome.case, state_of(outcome), str(n_found), str(len(structures)), str(outcome.folder)]
+
+
+def _lines(outcome: Outcome, key: str, before: str = "") -> list[str]:
+    """Return what was said about reading a scan."""
+    return [f"{before}{line}" for line in cast("Iterable[str]", outcome.summary.get(key, ()))]
 
 
 def _structures(outcome: Outcome) -> Mapping[str, Mapping[str, object]]:

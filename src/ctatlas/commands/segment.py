@@ -43,6 +43,9 @@ def segment(
     series: Annotated[
         str | None, typer.Option(help="Which of several DICOM series: its number, UID or description.")
     ] = None,
+    repair: Annotated[
+        bool, flag("--repair", text="Resample a DICOM series that is tilted, incomplete or unevenly spaced.")
+    ] = False,
     workers: Workers = 1,
     json: AsJson = False,
     dry_run: DryRun = False,
@@ -62,7 +65,7 @@ def segment(
 
     extras = Extras(combined, statistics, preview, save_probabilities, save_entropy)
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    job = Job(source, out, model, names or None, label_set, extras, Choices(series))
+    job = Job(source, out, model, names or None, label_set, extras, Choices(series, repair=repair))
     tasks = tasks_of(job)
     if dry_run:
         say_plan(tasks, as_json=json)

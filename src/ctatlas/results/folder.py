@@ -95,7 +95,8 @@ def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, e
     Returns
     -------
     dict
-        A summary in words of JSON: `structures` (name -> statistics), `findings` of the rules, `why_nothing`.
+        A summary in words of JSON: `structures` (name -> statistics), `findings` of the rules, `why_nothing`, and
+        what reading took: `repairs`, `notes`.
 
     Raises
     ------
@@ -108,6 +109,8 @@ def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, e
         "structures": {names[row.structure]: _facts(row) for row in table},
         "findings": [_rounded(asdict(finding)) for finding in found.findings],
         "why_nothing": found.why_nothing,
+        "repairs": list(scan.facts.repairs),
+        "notes": list(scan.facts.notes),
     }
     write(found.segmentation.rename(names), folder / "segmentations")
     if extras.combined:

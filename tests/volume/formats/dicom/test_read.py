@@ -15,7 +15,6 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     RLELossless,
     SecondaryCaptureImageStorage,
-    generate_uid,
 )
 
 from ctatlas.errors import ScanError
@@ -357,7 +356,7 @@ def test_the_same_file_twice_counts_once(tmp_path: Path) -> None:
     shutil.copy(folder / "002.dcm", folder / "002 (1).dcm")
     scan = read(folder)
     assert exact(scan, phantom)
-    assert "1 files were copies" in scan.facts.notes[0]
+    assert "1 images were copies" in scan.facts.notes[0]
 
 
 def test_several_study_uids_are_noted(tmp_path: Path) -> None:
@@ -377,10 +376,22 @@ def two_series(tmp_path: Path) -> Path:
     return tmp_path / "study"
 
 
-def test_two_series_are_named(two_series: Path) -> None:
-    listed = r'study: holds 2 CT series \(2 "Abdomen 5.0 B30f", 6 images; 3 "Abdomen 5.0 B70f", 5 images\)'
-    with pytest.raises(ScanError, match=listed):
-        read(two_series)
+def test_of_two_series_the_rule_takes_one_and_says_so(two_series: Path) -> None:
+    scan = read(two_series)
+    assert scan.facts.series_number == 2
+    assert scan.facts.notes[0] == (
+        'took CT series 2 "Abdomen 5.0 B30f" (6 images 3 mm apart); '
+        'passed over 3 "Abdomen 5.0 B70f" (5 images 3 mm apart; fewer images)'
+    )
+
+
+def test_two_series_that_nothing_tells_apart_are_refused(tmp_path: Path) -> None:
+    for uid in ("1.2.2", "1.2.3"):
+        Phantom(series_uid=uid).write(tmp_path / "study" / uid)
+    equal = r'study: holds 2 CT series that are equally fit \(4 "CT abdomen", .*UID 1.2.2; 4 .*UID 1.2.3\).*--series'
+    with pytest.raises(ScanError, match=equal):
+        read(tmp_path / "study")
+    assert read(tmp_path / "study", Choices(series="1.2.3")).facts.series_uid == "1.2.3"
 
 
 @pytest.mark.parametrize("wanted", ["3", "1.2.3", "Abdomen 5.0 B70f", "abdomen 5.0 b70F", "B70", " 3 "])
@@ -441,10 +452,12 @@ def tilted(degrees: float) -> Callable[[int, np.ndarray], np.ndarray]:
             Phantom(position=lambda k, at: at + np.array((4.0 * (k == 3), 0, 0))),
             "shifted against each other by up to 4.00",
         ),
-        (Phantom(change=lambda k, one: setattr(one, "FrameOfReferenceUID", f"1.2.{k % 2}")), "2 frames of reference"),
-        (Phantom(change=lambda k, one: setattr(one, "PixelSpacing", [2, 1.5 + k % 2])), "2 pixel spacings"),
-        (Phantom(change=only(2, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])), r"2 orientations \(5, 1 images\)"),
-        (Phantom(change=only(5, Rows=ROWS - 1)), "2 image sizes"),
+        (Phantom(change=only(2, PixelSpacing=[2, 1.6])), r"1 slice missing .*; 1 of its .* \(other pixel spacing\)"),
+        (
+            Phantom(change=only(2, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])),
+            r"1 slice missing .*; 1 of its images left out \(other orientation\)",
+        ),
+        (Phantom(change=only(2, Rows=ROWS - 1)), r"1 slice missing .*; 1 of its images left out \(other image size\)"),
         (Phantom(change=pixels(ImageOrientationPatient=[1, 0, 0, 0.1, 1, 0])), "not at right angles"),
         (Phantom(change=pixels(ImageOrientationPatient=[0, 0, 0, 0, 0, 0])), "not at right angles"),
         (Phantom(n_slices=2), "at least 3 images"),
@@ -455,19 +468,10 @@ def test_irregular_series(tmp_path: Path, phantom: Phantom, message: str) -> Non
     refused(phantom, tmp_path / "ct", f'ct: series 4 "CT abdomen" of .* irregular: .*{message}')
 
 
-def test_two_acquisitions_at_the_same_positions(tmp_path: Path) -> None:
-    folder = Phantom().write(tmp_path / "ct")
-    second = Phantom(
-        name="second{}".format,
-        change=lambda _, one: (setattr(one, "AcquisitionNumber", 2), setattr(one, "SOPInstanceUID", generate_uid())),
-    )
-    refused(second, folder, "more than one image of acquisitions 1, 2 at the same position")
-
-
 def test_the_same_instance_with_other_pixels(tmp_path: Path) -> None:
     folder = Phantom().write(tmp_path / "ct")
     other = Phantom(n_slices=1, name="again{}".format, change=lambda _, one: set_stored(one, np.ones((ROWS, COLUMNS))))
-    refused(other, folder, "more than one image at the same position")
+    refused(other, folder, r"different images bear the same SOP instance UID \(1 x\); more than one image at the same")
 
 
 @pytest.mark.parametrize(
@@ -484,11 +488,12 @@ def test_the_same_instance_with_other_pixels(tmp_path: Path) -> None:
         (pixels(RescaleSlope=0), "rescale slope 0"),
         (pixels(BitsStored=12, HighBit=15), "12 bits up to bit 15 of 16"),
         (pixels(BitsStored=17, HighBit=16), "17 bits up to bit 16 of 16"),
-        (pixels(ModalityLUTSequence=[Dataset()]), "modality lookup table"),
+        (pixels(ModalityLUTSequence=[Dataset()]), "000.dcm: is damaged or no valid DICOM"),
         (only(4, PixelData=b"\0" * (2 * ROWS * COLUMNS - 2)), "004.dcm: its pixels .* cannot be decoded"),
         (only(4, PixelData=None), "004.dcm: its pixels .* cannot be decoded"),
         (pixels(Rows=65535, Columns=65535), "65535 x 65535"),
-        (pixels(NumberOfFrames=5), "enhanced multi-frame CT, which is not read yet"),
+        (pixels(NumberOfFrames=5), "more than one image at the same position"),
+        (pixels(NumberOfFrames=0), "NumberOfFrames is 0"),
     ],
 )
 def test_what_cannot_be_understood_is_one_line(
@@ -499,16 +504,27 @@ def test_what_cannot_be_understood_is_one_line(
     refused(Phantom(change=change), tmp_path / "ct", message)
 
 
-def test_deflated_files_are_refused_before_they_are_inflated(tmp_path: Path) -> None:
-    dataset = Phantom().slice(0)
-    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    dataset.ImageComments = "0" * 10_000
-    dataset.add_new(0x00091001, "OB", bytes(50 * 2**20))
-    (tmp_path / "ct").mkdir()
-    dataset.save_as(tmp_path / "ct" / "0.dcm", enforce_file_format=True)
+def deflated(folder: Path, phantom: Phantom) -> Path:
+    folder.mkdir()
+    for k in range(phantom.n_slices):
+        dataset = phantom.slice(k)
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+    return folder
+
+
+def test_deflated_files(tmp_path: Path) -> None:
+    phantom = Phantom()
+    assert exact(read(deflated(tmp_path / "ct", phantom)), phantom)
+
+
+def test_inflating_stops_where_no_image_is_that_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctatlas.volume.formats.dicom.files._AT_MOST_INFLATED_BYTES", 2**20)
+    bomb = Phantom(n_slices=1, change=lambda _, one: one.add_new(0x00091001, "OB", bytes(50 * 2**20)))
+    folder = deflated(tmp_path / "ct", bomb)
     tracemalloc.start()
-    with pytest.raises(ScanError, match="deflated"):
-        read(tmp_path / "ct")
+    with pytest.raises(ScanError, match=r"0\.dcm: is stored deflated and holds over 1 MiB"):
+        read(folder)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 * 2**20

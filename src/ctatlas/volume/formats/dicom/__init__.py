@@ -1,5 +1,7 @@
 """DICOM series in.
 
-The way of the data: `headers` (what each file says) → `series` (which belong together, which one is meant) → `stack`
-(where each slice lies; anything irregular is refused) → `pixels` (stored numbers to HU) → `read`.
+The way of the data: `files` → `headers` (the CT `frames` of a place and what else lies there) → `grouping` (which belong
+together) → `stack` (where each slice lies, and what is irregular) → `choice` (which one is meant) → `repair` (only when
+asked) → `decoding` (`pixels`, `codestreams` and `rescaling` give HU) → `read`. `elements` takes values from headers,
+`pixel_format` says how numbers are packed, `slices` finds back from voxels to images.
 """

@@ -1,4 +1,4 @@
-"""Read one regular CT series from DICOM files."""
+"""Read one CT from DICOM files: frames -> groups -> stack -> (repair) -> values."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import AS_IT_IS, Choices
-from ctatlas.volume.formats.dicom.headers import MULTI_FRAME, NO_PLACE, SliceHeader, contents_of
-from ctatlas.volume.formats.dicom.pixels import check_format, format_notes, put_slice
-from ctatlas.volume.formats.dicom.series import Series, choose, without_copies
-from ctatlas.volume.formats.dicom.stack import Stack, stack
-from ctatlas.volume.hounsfield import HounsfieldValues
+from ctatlas.volume.formats.dicom.choice import Choice, choose
+from ctatlas.volume.formats.dicom.decoding import check_frames, hounsfield
+from ctatlas.volume.formats.dicom.grouping import AT_LEAST_SLICES
+from ctatlas.volume.formats.dicom.headers import NO_PLACE, Contents, contents_of
+from ctatlas.volume.formats.dicom.pixel_format import format_notes
+from ctatlas.volume.formats.dicom.repair import Plan, plan, resampled
 from ctatlas.volume.limits import check_grid, check_shape
 from ctatlas.volume.scan import ImagePlane, ScanFacts, SliceFacts, Volume
 
@@ -19,91 +20,110 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, choices: Choices = AS_IT_IS) -> Volume:
-    """Read the CT series of a folder (and what lies below it), or of one file.
+    """Read the CT series of a folder (and what lies below it), or of one enhanced multi-frame file.
 
     Parameters
     ----------
     path : Path
     choices : Choices, optional
-        Which of several series.
+        Which of several series, and whether to resample one that is tilted, incomplete or unevenly spaced.
 
     Returns
     -------
     Volume
         HU, int16 where possible, axes (column, row, slice); slices sorted along their normal, each with its own
-        rescale.
+        rescale. `facts.slices` are the images as they were, whatever was resampled.
 
     Raises
     ------
     ScanError
-        When there is no CT series, more than one, or one that is not a complete, evenly spaced, untilted stack.
+        When there is no CT series, none that the rule prefers, or one that needs what was not allowed.
     """
     where = path.name or str(path)
-    chosen = choose(contents_of(path), choices.series, where)
-    _check_readable(chosen, path, where)
-    chosen, n_copies = without_copies(chosen)
-    stacked = stack(chosen, where)
-    check_shape(stacked.grid.shape, 2, where)
-    check_grid(stacked.grid, where)
-    for one in stacked.slices:
-        check_format(one.pixels, one.path.name)
-    values = HounsfieldValues(stacked.grid.shape, where)
-    for one in stacked.slices:
-        put_slice(one, values)
-    return Volume(values.array(), stacked.grid, _facts(chosen, stacked, where, n_copies))
+    contents = contents_of(path)
+    chosen = choose(contents, choices.series, where)
+    _check(chosen, contents, choices, path)
+    stack = chosen.candidate.stack
+    try:
+        planned = plan(stack)
+    except ValueError as error:
+        raise ScanError(f"{where}: {error}. The headers are broken: export the series anew.") from error
+    check_shape(planned.grid.shape, 2, where)
+    check_grid(planned.grid, where)
+    array = resampled(hounsfield(stack.frames, where), planned)
+    return Volume(array, planned.grid, _facts(chosen, planned, where))
 
 
-def _check_readable(series: Series, path: Path, where: str) -> None:
-    """Refuse what is CT but cannot be stacked for lack of a reader or of positions."""
-    if series.is_multi_frame:
-        raise ScanError(
-            f"{where}: series {series.label} is {MULTI_FRAME}, which is not read yet; "
-            "export it as single-frame CT images."
-        )
-    if path.is_file():
+def _check(chosen: Choice, contents: Contents, choices: Choices, path: Path) -> None:
+    """Refuse what is CT but no scan as it is, in one line that names every defect."""
+    stack, where = chosen.candidate.stack, path.name or str(path)
+    series = f"series {chosen.candidate.label}"
+    check_frames(stack.frames)
+    if path.is_file() and len(stack.frames) == 1:
         raise ScanError(f"{where}: is one image of a series; give the folder that holds the whole series.")
-    n_lost = sum(other.what == NO_PLACE for other in series.set_aside)
+    uid = chosen.candidate.group.series_uid
+    n_lost = sum(other.what == NO_PLACE for other in contents.set_aside if other.series_uid == uid)
     if n_lost:
         raise ScanError(
-            f"{where}: series {series.label} has {n_lost} images without position; expected "
+            f"{where}: {series} has {n_lost} images without position; expected "
             "ImagePositionPatient and ImageOrientationPatient in each. Export the series anew."
         )
+    defects = [defect.text for defect in stack.defects]
+    at_least = AT_LEAST_SLICES if choices.series is None else 2  # who names a series knows that it is short
+    if len(stack.frames) < at_least:
+        defects.append(f"a volume has at least {at_least} images")
+    may_mend = stack.is_mendable and len(stack.frames) >= at_least
+    if not defects or (may_mend and choices.repair):
+        return
+    n = len(stack.frames)
+    remedy = (
+        "Export the whole series anew, or have it resampled: --repair"
+        if may_mend
+        else ("This cannot be mended by resampling: export the whole series anew.")
+    )
+    raise ScanError(
+        f"{where}: {series} of {n} image{'s' * (n != 1)} is irregular: "
+        f"{'; '.join([*defects, *chosen.left_out])}. {remedy}"
+    )
 
 
-def _facts(series: Series, stacked: Stack, where: str, n_copies: int) -> ScanFacts:
+def _facts(chosen: Choice, planned: Plan, where: str) -> ScanFacts:
     """Gather what the headers told, and what had to be decided."""
-    first = stacked.slices[0]
-    notes = [*stacked.notes, *format_notes([one.pixels for one in stacked.slices])]
-    studies = {one.study_uid for one in stacked.slices}
+    stack, name, group = chosen.candidate.stack, chosen.candidate.name, chosen.candidate.group
+    first = stack.frames[0]
+    notes = [*chosen.notes, *chosen.left_out]
+    if stack.lean and not planned.lines:
+        leaning = "slices lean by {0.degrees:.2f} degrees ({0.shift_mm:.2f} mm in all); taken for upright"
+        notes.append(leaning.format(stack.lean))
+    notes += format_notes((frame.image.pixels for frame in stack.frames), (frame.rescale for frame in stack.frames))
+    studies = {frame.image.study_uid for frame in stack.frames}
     if len(studies) > 1:
         notes.append(f"the images of this series name {len(studies)} studies")
-    if n_copies:
-        notes.append(f"{n_copies} files were copies of others and left out")
-    if series.set_aside:
-        kinds = ", ".join(sorted({other.what for other in series.set_aside}))
-        notes.append(f"{len(series.set_aside)} objects of this series are no CT slices ({kinds}) and were left out")
+    if group.n_copies:
+        notes.append(f"{group.n_copies} images were copies of others and left out")
     return ScanFacts(
         source=where,
         kind="dicom",
         modality="CT",
-        study_uid=first.study_uid or None,
-        series_uid=series.uid,
-        frame_of_reference_uid=first.frame_of_reference_uid or None,
-        series_number=series.name.number,
-        series_description=series.name.description or None,
+        study_uid=first.image.study_uid or None,
+        series_uid=group.series_uid,
+        frame_of_reference_uid=first.image.frame_of_reference_uid or None,
+        series_number=name.number,
+        series_description=name.description or None,
         kernel=first.kernel or None,
-        patient_position=first.patient_position or None,
-        plane=_plane(first),
-        slices=tuple(SliceFacts(one.instance_uid, _xyz(one.position_mm)) for one in stacked.slices),
+        patient_position=first.image.patient_position or None,
+        plane=ImagePlane(
+            (*stack.axes[0].tolist(), *stack.axes[1].tolist()),
+            (first.spacing_mm[0], first.spacing_mm[1]),
+            first.image.pixels.rows,
+            first.image.pixels.columns,
+        ),
+        slices=tuple(
+            SliceFacts(frame.image.instance_uid, _xyz(frame.position_mm), frame.number) for frame in stack.frames
+        ),
+        repairs=planned.lines,
         notes=tuple(notes),
     )
-
-
-def _plane(one: SliceHeader) -> ImagePlane:
-    """Return what the images have in common."""
-    a, b, c, d, e, f = one.orientation
-    between_rows, between_columns = one.spacing_mm
-    return ImagePlane((a, b, c, d, e, f), (between_rows, between_columns), one.pixels.rows, one.pixels.columns)
 
 
 def _xyz(position: tuple[float, ...]) -> tuple[float, float, float]:
