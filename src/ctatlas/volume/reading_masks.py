@@ -31,6 +31,7 @@ class SegmentationReader(Protocol):
 SEGMENTATION_READERS = {
     "masks": "ctatlas.volume.formats.mask_folder:read",
     "labels": "ctatlas.volume.formats.label_map:read",
+    "dicom-seg": "ctatlas.volume.formats.dicom_seg.read:read",
 }
 
 # SOP classes of DICOM objects that hold masks. Source: PS3.6 table A-1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ctatlas.volume.scan import ScanFacts
 
 _SAME_VOXEL = 0.1  # of the smallest spacing: far from the half at which another voxel is the nearest
+_PARALLEL = 0.99999  # cosine of 0.26 degrees, a voxel over 220
 _OUTSIDE = 1e-3  # of a voxel, for centres that lie on the edge but for rounding
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -130,6 +131,19 @@ def planes_of_grid(grid: Grid, axis: int = 2) -> Planes:
         origins[order],
         grid.spacing_mm[axis],
     )
+
+
+def planes_across(facts: ScanFacts | None, grid: Grid, normal: np.ndarray) -> Planes | None:
+    """Return the planes of a scan that lie across a direction (LPS, either sense).
+
+    Its original images where it was read from DICOM, else the planes of its voxels; None when it has none like that.
+    """
+    if facts is not None and facts.plane is not None and facts.slices:
+        planes = planes_of(facts)
+        return planes if abs(planes.normal @ normal) > _PARALLEL else None
+    directions = (RAS_FROM_LPS @ grid.affine)[:3, :3] / grid.spacing_mm
+    axis = int(np.abs(directions.T @ normal).argmax())
+    return planes_of_grid(grid, axis) if abs(directions[:, axis] @ normal) > _PARALLEL else None
 
 
 def masks_on_slices(segmentation: Segmentation, facts: ScanFacts) -> Iterator[tuple[str, np.ndarray]]:

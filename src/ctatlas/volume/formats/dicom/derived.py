@@ -1,0 +1,125 @@
+"""What every DICOM object made of a series has in common: its patient and study, its maker, its time, its UIDs.
+
+Nothing is taken from the clock or by chance, so that the same masks of the same series give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctatlas.volume.formats.dicom.headers import quietly
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydicom import Dataset
+
+    from ctatlas.volume.scan import ScanFacts
+
+MANUFACTURER = "ctatlas"
+_MUST_BE_THERE = (  # if empty: type 2 of the patient and study modules. Source: DICOM PS3.3 C.7.1.1, C.7.2.1
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+_TAKEN_ALONG = (
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "StudyDescription",
+)
+_MOMENTS = ("Series", "Acquisition", "Content", "Study")
+_NO_MOMENT = ("19000101", "000000")
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """Who drew the masks: a model's name and version, and whether a person drew or mended what it gave."""
+
+    name: str
+    version: str
+    by: str = "AUTOMATIC"  # or SEMIAUTOMATIC, MANUAL
+
+
+def derived_uid(*facts: str) -> str:
+    """Return a UID that follows from facts: the same ones always give the same.
+
+    Source: DICOM PS3.5 B.2, UIDs from a UUID: "2.25." and a number of 128 bits.
+    """
+    digest = hashlib.sha256("\0".join(facts).encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def patient_and_study(original: Dataset, facts: ScanFacts) -> Dataset:
+    """Return patient and study of the source; what is missing there, or no valid value, is empty or left out."""
+    from pydicom import DataElement, Dataset
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+    taken = Dataset()
+    taken.SpecificCharacterSet = "ISO_IR 192"
+    taken.StudyInstanceUID = facts.study_uid or derived_uid("study", facts.series_uid or "")
+    for keyword in (*_MUST_BE_THERE, *_TAKEN_ALONG):
+        with quietly():
+            element = original[keyword] if keyword in original else None  # noqa: SIM401 - get() gives the value
+        tag = tag_for_keyword(keyword) or 0
+        if element is not None and element.value:
+            try:
+                taken.add(DataElement(tag, dictionary_VR(tag), element.value))
+            except (TypeError, ValueError):
+                element = None
+        if keyword in _MUST_BE_THERE and keyword not in taken:
+            taken.add(DataElement(tag, dictionary_VR(tag), ""))
+    return taken
+
+
+def frame_of_reference(facts: ScanFacts) -> str:
+    """Return the space of the series; where it names none, one that follows from the series."""
+    return facts.frame_of_reference_uid or derived_uid("frame of reference", facts.series_uid or "")
+
+
+def moment(original: Dataset) -> tuple[str, str]:
+    """Return date and time of the series, as the best there is: an object made of it has no better ones."""
+    for event in _MOMENTS:
+        date = _digits(original, f"{event}Date", 8)
+        if len(date) == 8:
+            return date, _digits(original, f"{event}Time", 6) or _NO_MOMENT[1]
+    return _NO_MOMENT
+
+
+def series_number(facts: ScanFacts, offset: int) -> int:
+    """Return a number that tells a derived series from the scanner's own."""
+    return abs(facts.series_number or 0) % 100_000 + offset
+
+
+def name_of_content(facts: ScanFacts, parts: Sequence[str]) -> str:
+    """Return what UIDs of an object follow from: the images, and all that was made of them."""
+    digest = hashlib.sha256()
+    for part in (facts.series_uid or "", *(f"{one.instance_uid} {one.frame}" for one in facts.slices), *parts):
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def save(dataset: Dataset, path: Path) -> None:
+    """Write a DICOM file, whole or not at all."""
+    from ctatlas.volume.atomic import whole_file
+
+    with whole_file(path) as file, quietly():
+        dataset.save_as(file, enforce_file_format=True)
+
+
+def _digits(original: Dataset, keyword: str, n: int) -> str:
+    text = str(original.get(keyword) or "")[:n]
+    return text if text.isdigit() and len(text) == n else ""
