@@ -13,7 +13,7 @@ DEV    := .venv/bin
 LIGHT  := .venv-light/bin
 WHEEL  := build/wheel-env/bin
 
-.PHONY: demo test check lint format soak bench train-base light-size clean help
+.PHONY: demo test check lint format docs pictures soak bench train-base light-size clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
@@ -40,6 +40,13 @@ format: .venv/.ready ## let ruff mend what it can
 soak: .venv/.ready ## the same tests with forty times as many drawn cases, new ones each time
 	HYPOTHESIS_PROFILE=soak $(DEV)/pytest -n $(JOBS) -m "not gpu"
 
+docs: .venv/.ready ## the manual → build/site; a link that leads nowhere fails
+	rm -rf build/site
+	$(DEV)/zensical build --strict --clean
+
+pictures: .venv/.ready ## draw the manual's pictures anew from the sample scan
+	$(DEV)/python scripts/make_docs_pictures.py
+
 bench: .venv/.ready ## every script in benchmarks/ → build/*.json
 	mkdir -p build
 	set -e; for script in benchmarks/*.py; do $(DEV)/python "$$script" "build/$$(basename "$$script" .py).json"; done
@@ -57,7 +64,7 @@ clean: ## forget environments and results
 .venv/.ready: pyproject.toml
 	$(call environment,.venv)
 	$(DEV)/python -m pip install --quiet $(TORCH)
-	$(DEV)/python -m pip install --quiet --editable ".[dev]"
+	$(DEV)/python -m pip install --quiet --editable ".[dev,docs]"
 	touch $@
 
 .venv-light/.ready: pyproject.toml
