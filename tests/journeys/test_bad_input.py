@@ -87,7 +87,7 @@ def two_series(folder: Path) -> Path:
         (empty, "empty"),
         (empty_folder, "no CT scan"),
         (truncated, "cut off"),
-        (text, "neither NIfTI nor DICOM"),
+        (text, "neither DICOM, NIfTI"),
         (flat, "expected"),
         (moving, "expected"),
         (colored, "expected"),

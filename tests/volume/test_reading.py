@@ -53,13 +53,13 @@ def archive(kind: str) -> bytes:
         ("xz", "with xz"),
         ("gz", "holds no NIfTI"),
         ("half", "cut off or damaged"),
-        ("nrrd", "NRRD"),
-        ("mha", "MetaImage"),
+        ("nrrd", "NRRD header is broken"),
+        ("mha", "MetaImage header lacks"),
         ("png", "picture"),
         ("pdf", "PDF"),
-        ("text", "neither NIfTI nor DICOM"),
-        ("zeros", "neither NIfTI nor DICOM"),
-        ("one", "neither NIfTI nor DICOM"),
+        ("text", "is neither DICOM, NIfTI"),
+        ("zeros", "is neither DICOM, NIfTI"),
+        ("one", "is neither DICOM, NIfTI"),
     ],
 )
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.dcm", "scan"])

@@ -16,7 +16,7 @@ from ctatlas.hashing import sha256_json
 from ctatlas.models import card
 from ctatlas.pipeline import STEP_VERSION, segment_to_folder
 from ctatlas.results import NOTICE, Extras, expected_files, name_outputs
-from ctatlas.volume import AS_IT_IS, Choices, scans_in
+from ctatlas.volume import AS_IT_IS, Choices, files_of, scans_in
 
 if TYPE_CHECKING:
     from ctatlas.models import ModelCard
@@ -82,7 +82,7 @@ def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, namin
         work=partial(segment_to_folder, source=source, model=job.model, naming=naming, extras=job.extras),
         step="segment",
         version=STEP_VERSION,
-        inputs=_files_of(source.path),
+        inputs=files_of(source.path),
         parameters={
             "model": {
                 "name": found.name,
@@ -98,12 +98,6 @@ def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, namin
         },
         makes=makes,
     )
-
-
-def _files_of(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 def _say_one(outcome: Outcome) -> None:

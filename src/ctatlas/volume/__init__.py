@@ -9,9 +9,11 @@ archive (`archives`), `choices` is what a person decided, `reading` looks at a f
 
 from ctatlas.volume.atomic import whole_file
 from ctatlas.volume.choices import AS_IT_IS, NOTHING_KNOWN, Choices, MaskChoices
-from ctatlas.volume.formats.nifti import LabelMap, read_labels
+from ctatlas.volume.formats.nifti import read_labels
+from ctatlas.volume.formats.voxels import LabelMap
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.hounsfield import PADDING_HU, not_hounsfield
+from ctatlas.volume.listing import files_of
 from ctatlas.volume.names import safe_name
 from ctatlas.volume.opening import opened
 from ctatlas.volume.orientation import Turn, turn_between
@@ -38,6 +40,7 @@ __all__ = [
     "Turn",
     "Volume",
     "box_of",
+    "files_of",
     "not_hounsfield",
     "opened",
     "read",

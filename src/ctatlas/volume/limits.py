@@ -59,12 +59,12 @@ def check_shape(shape: tuple[int, ...], itemsize: int, where: str) -> None:
         )
 
 
-def check_grid(grid: Grid, where: str) -> None:
+def check_grid(grid: Grid, where: str, *, allow_shear: bool = False) -> None:
     """Refuse a geometry that no scanner makes: shear, spacing above 50 mm, voxels further than 10 m from the origin."""
-    if grid.is_sheared:
+    if grid.is_sheared and not allow_shear:
         raise ScanError(
             f"{where}: voxel axes are not at right angles (gantry tilt or shear); expected an orthogonal "
-            "grid. Resample the scan to one."
+            "grid. Give --repair to resample the scan to one."
         )
     spacing = grid.spacing_mm
     if max(spacing) > AT_MOST_SPACING_MM:

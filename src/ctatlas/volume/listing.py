@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctatlas.errors import ScanError
+from ctatlas.volume.formats import metaimage, nifti, nrrd
 from ctatlas.volume.formats.dicom.headers import first_study_uid
-from ctatlas.volume.formats.nifti import read_header
 from ctatlas.volume.formats.recognise import kind_of
 
 CASE_FILES = ("ct.nii.gz", "ct.nii")  # of AbdomenAtlas, TotalSegmentator and our own cases
-_SCAN_ENDINGS = (".nii.gz", ".nii")
-_UNREAD_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".nrrd", ".nhdr", ".mha", ".mhd")  # listed, then refused
-_MASK_ENDINGS = (".seg.nrrd",)
+_IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_PACKED_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z")  # 7z is listed, then refused
+_SCAN_ENDINGS = _IMAGE_ENDINGS + _PACKED_ENDINGS
+_HEADERS = {"metaimage": metaimage.read_header, "nifti": nifti.read_header, "nrrd": nrrd.read_header}
+_DATA_FILES = {"metaimage": metaimage.data_files, "nrrd": nrrd.data_files}
 _LOOKED_AT = 50  # files of a folder whose content is looked at until one is DICOM
 _DEPTH = 16
 
@@ -64,14 +66,35 @@ def scans_below(folder: Path, where: str) -> list[Path]:
         raise ScanError(f"{where}: cannot be read: {error.strerror or error}.") from error
     if not found:
         raise ScanError(
-            f"{where}: holds no CT scan (masks do not count); expected NIfTI or DICOM files, or folders of them."
+            f"{where}: holds no CT scan (masks do not count); expected DICOM, NIfTI, NRRD or MetaImage files, or "
+            "folders of them."
         )
     return found
 
 
+def is_mask(file: Path) -> bool:
+    """Tell whether a file that is no DICOM holds labels: it says so, or its numbers have no room for HU."""
+    read_header = _HEADERS.get(_kind(file))
+    try:
+        return read_header is not None and read_header(file).is_surely_labels
+    except ScanError:
+        return False
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a scan is read from: all of a folder, a file, and those with the voxels of a header."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    find = _DATA_FILES.get(_kind(path))
+    try:
+        return [path, *(find(path) if find else ())]
+    except ScanError:
+        return [path]
+
+
 def stem(name: str) -> str:
     """Return a file's name without the ending of its format."""
-    ending = next((end for end in (*_SCAN_ENDINGS, *_UNREAD_ENDINGS, ".dcm") if name.lower().endswith(end)), "")
+    ending = next((end for end in (*_SCAN_ENDINGS, ".dcm") if name.lower().endswith(end)), "")
     return name[: len(name) - len(ending)]
 
 
@@ -82,17 +105,13 @@ def _look(folder: Path, depth: int) -> _Folder:
     case = next((file for name in CASE_FILES for file in files if file.name.lower() == name), None)
     if case is not None:
         return _Folder(folder, (case,), None, ())
-    single = tuple(file for file in files if file.name.lower().endswith(_SCAN_ENDINGS) and not _is_mask(file))
-    unread = tuple(
-        file
-        for file in files
-        if file.name.lower().endswith(_UNREAD_ENDINGS) and not file.name.lower().endswith(_MASK_ENDINGS)
-    )
+    single = tuple(file for file in files if file.name.lower().endswith(_SCAN_ENDINGS) and not is_mask(file))
+    voxels = {data for file in single for data in files_of(file)[1:]}  # of detached headers
     below = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()] if depth else []
     return _Folder(
         folder,
-        tuple(sorted(single + unread)),
-        _study([file for file in files if not file.name.lower().endswith(_SCAN_ENDINGS + _UNREAD_ENDINGS)]),
+        tuple(file for file in single if file not in voxels),
+        _study([file for file in files if not file.name.lower().endswith(_SCAN_ENDINGS)]),
         tuple(_look(entry, depth - 1) for entry in below),
     )
 
@@ -122,11 +141,3 @@ def _kind(file: Path) -> str:
         return kind_of(file)
     except OSError:
         return "unknown"
-
-
-def _is_mask(file: Path) -> bool:
-    """Tell whether a NIfTI file holds labels: it says so, or its numbers have no room for HU."""
-    try:
-        return read_header(file).is_surely_labels
-    except ScanError:
-        return False

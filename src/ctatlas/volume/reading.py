@@ -26,7 +26,9 @@ class Reader(Protocol):
 
 READERS = {
     "dicom": "ctatlas.volume.formats.dicom.read:read",
+    "metaimage": "ctatlas.volume.formats.metaimage:read",
     "nifti": "ctatlas.volume.formats.nifti:read",
+    "nrrd": "ctatlas.volume.formats.nrrd:read",
 }
 
 ARCHIVES = ("tar", "zip")
@@ -38,10 +40,8 @@ _NOT_READ = {
     "damaged gzip": "has gzip data that are cut off or damaged; copy the file anew.",
     "damaged xz": "has xz data that are cut off or damaged; copy the file anew.",
     "document": "is a PDF document, not a CT scan.",
-    "gzip": "is a gzip file that holds no NIfTI image; decompress it and give what is inside.",
-    "metaimage": "is a MetaImage file, which is not read yet; convert it to NIfTI (.nii.gz).",
-    "nrrd": "is an NRRD file, which is not read yet; convert it to NIfTI (.nii.gz).",
-    "picture": "is a picture (PNG or JPEG), not a CT scan; give its DICOM or NIfTI files.",
+    "gzip": "is a gzip file that holds no NIfTI image and no tar; decompress it and give what is inside.",
+    "picture": "is a picture (PNG or JPEG), not a CT scan; give its DICOM files.",
     "rar": "is a RAR archive; unpack it and give the folder.",
     "xz": "is compressed with xz; decompress it first.",
 }
@@ -53,8 +53,8 @@ def read(path: Path | str, choices: Choices = AS_IT_IS, *, inside: str = "") -> 
     Parameters
     ----------
     path : Path or str
-        A NIfTI file, a folder whose DICOM files (at any depth) make up one CT series, or a zip or tar archive with one
-        of these.
+        A NIfTI, NRRD or MetaImage file, a folder whose DICOM files (at any depth) make up one CT series, or a zip or
+        tar archive with one of these.
     choices : Choices, optional
         Which series or phase is meant, and whether to repair.
     inside : str, optional
@@ -111,7 +111,7 @@ def kind_at(place: Path) -> str:
         raise ScanError(f"{place.name}: cannot be read: {error.strerror or error}.") from error
     if kind in READERS or kind in ARCHIVES:
         return kind
-    refusal = _NOT_READ.get(kind, "is neither NIfTI nor DICOM; expected a CT scan in one of these.")
+    refusal = _NOT_READ.get(kind, "is neither DICOM, NIfTI, NRRD nor MetaImage; expected a CT scan in one of these.")
     raise ScanError(f"{place.name}: {refusal}")
 
 

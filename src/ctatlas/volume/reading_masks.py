@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import MaskChoices
+from ctatlas.volume.formats.label_map import LABEL_READERS
 from ctatlas.volume.formats.mask_folder import mask_files
-from ctatlas.volume.formats.nifti import read_header
 from ctatlas.volume.formats.recognise import kind_of
-from ctatlas.volume.listing import CASE_FILES
+from ctatlas.volume.listing import CASE_FILES, is_mask
 from ctatlas.volume.opening import opened
 from ctatlas.volume.segmentation import Segmentation
 
@@ -107,8 +107,8 @@ def segmentation_kind(path: Path, *, surely: bool = False) -> str:
         raise ScanError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
     if kind == "dicom":
         return _dicom_kind(path)
-    if kind == "nifti":
-        return "labels" if not surely or read_header(path).is_surely_labels else ""
+    if kind in LABEL_READERS:
+        return "labels" if not surely or is_mask(path) else ""
     return ""
 
 
@@ -134,7 +134,7 @@ def _holds_masks(folder: Path, *, surely: bool) -> bool:
     if not surely:
         return bool(files)
     holds_scan = any(file.name.lower() in CASE_FILES for file in folder.iterdir())
-    return bool(files) and not holds_scan and all(read_header(file).is_surely_labels for file in files.values())
+    return bool(files) and not holds_scan and all(map(is_mask, files.values()))
 
 
 def _dicom_kind(path: Path) -> str:

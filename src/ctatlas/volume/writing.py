@@ -43,7 +43,9 @@ class Writer:
 
 
 VOLUME_WRITERS = {
+    "metaimage": Writer("ctatlas.volume.formats.metaimage:write_volume", (".mha",)),
     "nifti": Writer("ctatlas.volume.formats.nifti:write_volume", (".nii.gz", ".nii")),
+    "nrrd": Writer("ctatlas.volume.formats.nrrd:write_volume", (".nrrd",)),
 }
 SEGMENTATION_WRITERS = {
     "masks": Writer("ctatlas.volume.formats.mask_folder:write"),
@@ -64,7 +66,7 @@ def write(
     ----------
     scan_or_masks : Volume or Segmentation
     path : Path or str
-        For a scan a file, by default `.nii.gz`; for a segmentation a label map `.nii.gz`, or a folder of
+        For a scan a `.nii.gz`, `.nii`, `.nrrd` or `.mha` file; for a segmentation a label map `.nii.gz`, or a folder of
         `<structure>.nii.gz`, which is made where missing.
     choices : MaskChoices, optional
         For a segmentation: the label set that gives names and ids, the scan that DICOM objects refer to.

@@ -24,6 +24,11 @@ def compressing(file: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", _igzip().GzipFile(filename="", fileobj=file, mode="wb", compresslevel=_LEVEL, mtime=0))
 
 
+def deflating() -> Any:
+    """Return a compressor of a zlib stream, as MetaImage has it: `compress(bytes)` and at the end `flush()`."""
+    return import_module("isal.isal_zlib").compressobj(level=_LEVEL)
+
+
 def damage() -> tuple[type[Exception], ...]:
     """Return the exceptions that reading cut or damaged gzip data raises."""
     return EOFError, zlib.error, _igzip().BadGzipFile, import_module("isal.isal_zlib").error

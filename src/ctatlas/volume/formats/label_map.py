@@ -15,12 +15,16 @@ from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.atomic import whole_file
 from ctatlas.volume.choices import MaskChoices
 from ctatlas.volume.formats import nifti
-from ctatlas.volume.formats.nifti import LabelMap
 from ctatlas.volume.formats.recognise import kind_of
+from ctatlas.volume.formats.voxels import LabelMap
 from ctatlas.volume.limits import AT_MOST_TEXT_HEADER_BYTES
 from ctatlas.volume.segmentation import Segmentation
 
-LABEL_READERS = {"nifti": "ctatlas.volume.formats.nifti:read_labels"}
+LABEL_READERS = {
+    "metaimage": "ctatlas.volume.formats.metaimage:read_labels",
+    "nifti": "ctatlas.volume.formats.nifti:read_labels",
+    "nrrd": "ctatlas.volume.formats.nrrd:read_labels",
+}
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _NAMED = 5  # ids that a refusal names
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from ctatlas.errors import ScanError
+from ctatlas.volume.choices import AS_IT_IS, Choices
+from ctatlas.volume.formats.voxels import Phases, StoredImage, choose_phase
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.limits import AT_MOST_BEFORE_VOXELS_BYTES, check_grid, check_shape
 
@@ -28,44 +29,8 @@ _OTHER_TYPES = {
 _CODES_APART_MM = 0.1  # sform and qform this far apart are worth a note. Source: reference/volumes.md §4
 
 
-@dataclass(frozen=True, slots=True)
-class NiftiHeader:
-    """The checked header of a single-file NIfTI image with three axes.
-
-    Attributes
-    ----------
-    stored : np.dtype
-        Type and byte order of the voxels in the file.
-    offset : int
-        Byte at which the voxels begin.
-    slope, intercept : float
-        value = slope * stored + intercept.
-    is_labels : bool
-        Whether the file says that its numbers are labels (intent 1002).
-    notes : tuple of str
-        What had to be decided, one line each.
-    """
-
-    grid: Grid
-    stored: np.dtype[Any]
-    offset: int
-    slope: float
-    intercept: float
-    is_labels: bool
-    notes: tuple[str, ...]
-
-    @property
-    def is_surely_labels(self) -> bool:
-        """Whether the numbers cannot be HU: marked as labels, or 8 bits without rescaling."""
-        return self.is_labels or (self.stored.itemsize == 1 and (self.slope, self.intercept) == (1, 0))
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the voxels in the file."""
-        return self.grid.n_voxels * self.stored.itemsize
-
-
-def parse_header(block: bytes, where: str) -> NiftiHeader:
+@np.errstate(invalid="ignore", over="ignore")  # NaN of any kind is refused
+def parse_header(block: bytes, where: str, choices: Choices = AS_IT_IS) -> StoredImage:
     """Check a header and return what reading the voxels needs.
 
     Parameters
@@ -74,6 +39,8 @@ def parse_header(block: bytes, where: str) -> NiftiHeader:
         The first bytes of the (decompressed) file, up to `HEADER_BYTES`.
     where : str
         Name of the file, for messages.
+    choices : Choices, optional
+        Which phase of a 4-D image.
 
     Raises
     ------
@@ -85,7 +52,8 @@ def parse_header(block: bytes, where: str) -> NiftiHeader:
     Source: the NIfTI-1 and NIfTI-2 headers (nifti.nimh.nih.gov); where readers differ: reference/volumes.md §4.
     """
     raw = _raw_header(block, where)
-    shape = _shape(raw, where)
+    shape, n_phases = _shape(raw, where)
+    phase = choose_phase(_named(raw), n_phases, choices, where)
     stored = _stored_type(raw, where)
     check_shape(shape, stored.itemsize, where)
     affine, notes = _affine(raw, where)
@@ -93,9 +61,9 @@ def parse_header(block: bytes, where: str) -> NiftiHeader:
         grid = Grid(shape, affine)
     except ValueError as error:
         raise ScanError(f"{where}: {error}. The header is broken: convert the scan anew from its DICOM.") from error
-    check_grid(grid, where)
+    check_grid(grid, where, allow_shear=choices.repair)
     slope, intercept, scaling_notes = _scaling(raw, where)
-    return NiftiHeader(
+    return StoredImage(
         grid=grid,
         stored=stored,
         offset=_offset(raw, where),
@@ -103,6 +71,7 @@ def parse_header(block: bytes, where: str) -> NiftiHeader:
         intercept=intercept,
         is_labels=int(raw["intent_code"]) == 1002,
         notes=(*notes, *scaling_notes),
+        phases=Phases(n_phases, phase),
     )
 
 
@@ -131,8 +100,8 @@ def _raw_header(block: bytes, where: str) -> Any:
     return header_kind(2 if version == 540 else 1)(block[:version], endianness=size[version], check=False)
 
 
-def _shape(raw: Any, where: str) -> tuple[int, int, int]:
-    """Return three axes; further ones may only have length 1."""
+def _shape(raw: Any, where: str) -> tuple[tuple[int, int, int], int]:
+    """Return three axes and how many phases there are; at most one further axis may be longer than 1."""
     dim = [int(n) for n in raw["dim"]]
     if not 1 <= dim[0] <= 7:
         raise ScanError(f"{where}: claims {dim[0]} axes; expected 3. The header is broken.")
@@ -144,12 +113,17 @@ def _shape(raw: Any, where: str) -> tuple[int, int, int]:
         )
     if len(shape) < 3:
         raise ScanError(f"{where}: is a {len(shape)}-D image of {' x '.join(map(str, shape))}; expected a 3-D CT scan.")
-    if any(n != 1 for n in shape[3:]):
-        axes = zip(("i", "j", "k", "time", "5th", "6th", "7th"), shape, strict=False)
-        names = ", ".join(f"{name} {n}" for name, n in axes)
-        raise ScanError(f"{where}: is a {len(shape)}-D image ({names}); expected one 3-D CT scan. Save one time point.")
+    further = [n for n in shape[3:] if n != 1]
+    if len(further) > 1:
+        raise ScanError(f"{where}: is a {len(shape)}-D image ({_named(raw)}); expected one 3-D CT scan.")
     i, j, k = shape[:3]
-    return i, j, k
+    return (i, j, k), further[0] if further else 1
+
+
+def _named(raw: Any) -> str:
+    """Return the axes with their lengths, for a message."""
+    names = ("i", "j", "k", "time", "5th", "6th", "7th")
+    return ", ".join(f"{name} {n}" for name, n in zip(names, raw["dim"][1 : int(raw["dim"][0]) + 1], strict=False))
 
 
 def _stored_type(raw: Any, where: str) -> np.dtype[Any]:
