@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctatlas.volume.formats.dicom.headers import quietly
+from ctatlas.volume.formats.dicom.files import quietly
+from ctatlas.volume.formats.dicom.originals import MOMENTS, MUST_BE_THERE, TAKEN_ALONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,28 +21,6 @@ if TYPE_CHECKING:
     from ctatlas.volume.scan import ScanFacts
 
 MANUFACTURER = "ctatlas"
-_MUST_BE_THERE = (  # if empty: type 2 of the patient and study modules. Source: DICOM PS3.3 C.7.1.1, C.7.2.1
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-    "StudyID",
-    "AccessionNumber",
-)
-_TAKEN_ALONG = (
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "LongitudinalTemporalInformationModified",
-    "StudyDescription",
-)
-_MOMENTS = ("Series", "Acquisition", "Content", "Study")
 _NO_MOMENT = ("19000101", "000000")
 
 
@@ -71,7 +50,7 @@ def patient_and_study(original: Dataset, facts: ScanFacts) -> Dataset:
     taken = Dataset()
     taken.SpecificCharacterSet = "ISO_IR 192"
     taken.StudyInstanceUID = facts.study_uid or derived_uid("study", facts.series_uid or "")
-    for keyword in (*_MUST_BE_THERE, *_TAKEN_ALONG):
+    for keyword in (*MUST_BE_THERE, *TAKEN_ALONG):
         with quietly():
             element = original[keyword] if keyword in original else None  # noqa: SIM401 - get() gives the value
         tag = tag_for_keyword(keyword) or 0
@@ -80,7 +59,7 @@ def patient_and_study(original: Dataset, facts: ScanFacts) -> Dataset:
                 taken.add(DataElement(tag, dictionary_VR(tag), element.value))
             except (TypeError, ValueError):
                 element = None
-        if keyword in _MUST_BE_THERE and keyword not in taken:
+        if keyword in MUST_BE_THERE and keyword not in taken:
             taken.add(DataElement(tag, dictionary_VR(tag), ""))
     return taken
 
@@ -92,7 +71,7 @@ def frame_of_reference(facts: ScanFacts) -> str:
 
 def moment(original: Dataset) -> tuple[str, str]:
     """Return date and time of the series, as the best there is: an object made of it has no better ones."""
-    for event in _MOMENTS:
+    for event in MOMENTS:
         date = _digits(original, f"{event}Date", 8)
         if len(date) == 8:
             return date, _digits(original, f"{event}Time", 6) or _NO_MOMENT[1]

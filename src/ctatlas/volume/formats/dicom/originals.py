@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ScanError
-from ctatlas.volume.formats.dicom.headers import parser_errors, quietly
-from ctatlas.volume.formats.recognise import kind_of
-from ctatlas.volume.limits import AT_MOST_SLICE_FILE_BYTES
+from ctatlas.volume.formats.dicom.files import files_in, open_dicom
 from ctatlas.volume.opening import opened
 
 if TYPE_CHECKING:
@@ -19,11 +17,45 @@ if TYPE_CHECKING:
 
     from ctatlas.volume.scan import ScanFacts
 
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+MUST_BE_THERE = (  # if empty: type 2 of the patient and study modules. Source: DICOM PS3.3 C.7.1.1, C.7.2.1
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+TAKEN_ALONG = (
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "StudyDescription",
+)
+EQUIPMENT = ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
+MOMENTS = ("Series", "Acquisition", "Content", "Study")
+_READ = (
+    "SpecificCharacterSet",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "NumberOfFrames",
+    "SliceThickness",
+    *(f"{event}{part}" for event in MOMENTS for part in ("Date", "Time")),
+    *MUST_BE_THERE,
+    *TAKEN_ALONG,
+    *EQUIPMENT,
+)
 
 
 def original_images(source: Path, facts: ScanFacts) -> list[Dataset]:
-    """Read the headers of a scan's images, without pixels.
+    """Read of a scan's images what objects made of it take over.
 
     Parameters
     ----------
@@ -50,32 +82,13 @@ def original_images(source: Path, facts: ScanFacts) -> list[Dataset]:
     wanted = {one.instance_uid for one in facts.slices}
     found: dict[str, Dataset] = {}
     with opened(source) as place:
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            dataset = _header(path)
-            uid = str(dataset.get("SOPInstanceUID", "")) if dataset is not None else ""
-            if dataset is not None and uid in wanted and str(dataset.get("SeriesInstanceUID", "")) == facts.series_uid:
-                found.setdefault(uid, dataset)
-    if len(found) < len(wanted):
+        for path in files_in(place):
+            file = open_dicom(path, _READ)
+            if file is not None and file.dataset.get("SeriesInstanceUID", "") == facts.series_uid:
+                found.setdefault(str(file.dataset.get("SOPInstanceUID", "")), file.dataset)
+    if missing := wanted - found.keys():
         raise ScanError(
-            f"{where}: holds {len(found)} of the {len(wanted)} images that the scan was read from; "
+            f"{where}: holds {len(wanted) - len(missing)} of the {len(wanted)} images that the scan was read from; "
             "expected all of them. Do not change the folder while it is worked on."
         )
     return [found[one.instance_uid] for one in facts.slices]
-
-
-def _header(path: Path) -> Dataset | None:
-    """Return a DICOM file's header; None for what reading the scan passed over too."""
-    from pydicom import dcmread
-
-    try:
-        if not path.is_file() or path.name.startswith(".") or path.stat().st_size > AT_MOST_SLICE_FILE_BYTES:
-            return None
-        if kind_of(path) != "dicom":
-            return None
-        with quietly():
-            meta = dcmread(path, stop_before_pixels=True, force=True, specific_tags=["TransferSyntaxUID"]).file_meta
-            if meta.get("TransferSyntaxUID") == _DEFLATED:
-                return None
-            return dcmread(path, stop_before_pixels=True, force=True)
-    except parser_errors():
-        return None

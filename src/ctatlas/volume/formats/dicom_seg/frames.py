@@ -14,7 +14,7 @@ import numpy as np
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom.codes import StructureCode, first_code, structure_of
-from ctatlas.volume.formats.dicom.headers import parser_errors, quietly
+from ctatlas.volume.formats.dicom.files import parser_errors, quietly
 from ctatlas.volume.limits import AT_MOST_FILE_BYTES, AT_MOST_SLICE_PIXELS
 from ctatlas.volume.names import unique_names
 

@@ -27,8 +27,8 @@ from ctatlas.volume.formats.dicom.derived import (
     save,
     series_number,
 )
-from ctatlas.volume.formats.dicom.headers import quietly
-from ctatlas.volume.formats.dicom.originals import original_images
+from ctatlas.volume.formats.dicom.files import quietly
+from ctatlas.volume.formats.dicom.originals import EQUIPMENT, original_images
 from ctatlas.volume.formats.dicom.slices import on_images, planes_of
 from ctatlas.volume.formats.dicom_seg.packing import Bits, RunLengths
 
@@ -165,7 +165,7 @@ def _stand_ins(facts: ScanFacts, originals: Sequence[Dataset]) -> list[Dataset]:
     common.ImageOrientationPatient = [format_number_as_ds(part) for part in facts.plane.orientation]
     if (thickness := originals[0].get("SliceThickness")) is not None:
         common.SliceThickness = thickness
-    for keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions"):
+    for keyword in EQUIPMENT:
         if value := originals[0].get(keyword):
             setattr(common, keyword, value)
     stand_ins = []
