@@ -10,7 +10,7 @@ data/       the tables themselves, with a README
 from ctatlas.anatomy.conversion import Conversion, convert
 from ctatlas.anatomy.label_files import read_label_set
 from ctatlas.anatomy.label_sets import LabelSet, label_set, label_set_names
-from ctatlas.anatomy.structures import Structure, canonical_name, smallest_parts, structures
+from ctatlas.anatomy.structures import Structure, canonical_name, smallest_parts, structure_called, structures
 
 __all__ = [
     "Conversion",
@@ -22,5 +22,6 @@ __all__ = [
     "label_set_names",
     "read_label_set",
     "smallest_parts",
+    "structure_called",
     "structures",
 ]

@@ -82,6 +82,17 @@ def canonical_name(name: str) -> str:
     return names[spelling]
 
 
+def structure_called(name: str) -> str | None:
+    """Return the name that ctatlas uses for a structure, None when no structure goes by that name.
+
+    Examples
+    --------
+    >>> structure_called("LIVER"), structure_called("Tumor Bed")
+    ('liver', None)
+    """
+    return _name_by_spelling().get(_spelling(name))
+
+
 @cache
 def smallest_parts(name: str) -> frozenset[str]:
     """Return the structures without parts that a structure consists of; itself where it has no parts.
