@@ -10,6 +10,7 @@ from ctatlas.errors import ScanError
 from ctatlas.volume.choices import MaskChoices
 from ctatlas.volume.formats.label_map import LABEL_READERS
 from ctatlas.volume.formats.mask_folder import mask_files
+from ctatlas.volume.formats.nrrd import is_segmentation
 from ctatlas.volume.formats.recognise import kind_of
 from ctatlas.volume.listing import CASE_FILES, is_mask
 from ctatlas.volume.opening import opened
@@ -31,6 +32,7 @@ class SegmentationReader(Protocol):
 SEGMENTATION_READERS = {
     "masks": "ctatlas.volume.formats.mask_folder:read",
     "labels": "ctatlas.volume.formats.label_map:read",
+    "seg-nrrd": "ctatlas.volume.formats.seg_nrrd:read",
     "dicom-seg": "ctatlas.volume.formats.dicom_seg.read:read",
 }
 
@@ -107,6 +109,8 @@ def segmentation_kind(path: Path, *, surely: bool = False) -> str:
         raise ScanError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
     if kind == "dicom":
         return _dicom_kind(path)
+    if kind == "nrrd" and is_segmentation(path):
+        return "seg-nrrd"
     if kind in LABEL_READERS:
         return "labels" if not surely or is_mask(path) else ""
     return ""

@@ -50,6 +50,7 @@ VOLUME_WRITERS = {
 SEGMENTATION_WRITERS = {
     "masks": Writer("ctatlas.volume.formats.mask_folder:write"),
     "labels": Writer("ctatlas.volume.formats.label_map:write", (".nii.gz", ".nii")),
+    "seg-nrrd": Writer("ctatlas.volume.formats.seg_nrrd:write", (".seg.nrrd", ".nrrd")),
 }
 
 
@@ -66,8 +67,8 @@ def write(
     ----------
     scan_or_masks : Volume or Segmentation
     path : Path or str
-        For a scan a `.nii.gz`, `.nii`, `.nrrd` or `.mha` file; for a segmentation a label map `.nii.gz`, or a folder of
-        `<structure>.nii.gz`, which is made where missing.
+        For a scan a `.nii.gz`, `.nii`, `.nrrd` or `.mha` file; for a segmentation a `.seg.nrrd`, a label map `.nii.gz`,
+        or a folder of `<structure>.nii.gz`, which is made where missing.
     choices : MaskChoices, optional
         For a segmentation: the label set that gives names and ids, the scan that DICOM objects refer to.
     kind : str, optional

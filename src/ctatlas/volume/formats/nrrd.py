@@ -88,6 +88,14 @@ def read_header(path: Path) -> StoredImage:
         return read_nrrd_header(file, path.name).numbers.image
 
 
+def is_segmentation(path: Path) -> bool:
+    """Tell whether a file is one of 3D Slicer's segmentations; what is broken is none."""
+    try:
+        return read_header(path).is_labels
+    except ScanError:
+        return False
+
+
 def data_files(path: Path) -> list[Path]:
     """Return the files that a detached header names; none when the numbers follow it."""
     with said_in_a_line(path), path.open("rb") as file:

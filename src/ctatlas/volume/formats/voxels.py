@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -182,6 +182,19 @@ def read_label_map(stream: BinaryIO, image: StoredImage, where: str) -> LabelMap
         labels[start : start + ids.size] = ids
         start += ids.size
     return LabelMap(labels.reshape(image.grid.shape, order="F"), image.grid)
+
+
+@np.errstate(invalid="ignore")
+def read_layers(stream: BinaryIO, image: StoredImage, where: str) -> list[np.ndarray]:
+    """Read every point of a further axis as an (i, j, k) uint8 or uint16 label map of its own."""
+    n, fastest = image.phases.n, image.phases.side_by_side
+    if not fastest:
+        single = replace(image, phases=Phases())
+        return [read_label_map(stream, single, where).labels for _ in range(n)]
+    i, j, k = image.grid.shape
+    together = StoredImage(Grid((n * i, j, k), image.grid.affine), image.stored)
+    labels = read_label_map(stream, together, where).labels
+    return [np.asfortranarray(labels[layer::n]) for layer in range(n)]
 
 
 def pieces_of(array: np.ndarray) -> Iterator[memoryview]:
