@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 
 import ctatlas
-from ctatlas.commands import deidentify, demo, doctor, models, segment, synth
+from ctatlas.commands import convert, deidentify, demo, doctor, models, segment, synth
 from ctatlas.commands.console import say, tell
 from ctatlas.errors import CtatlasError
 
 # heading -> name -> module; the module's function of that name is the command, its `app` a group of commands
 HEADINGS = {
-    "Scans": {"segment": segment, "demo": demo, "deidentify": deidentify},
+    "Scans": {"segment": segment, "convert": convert, "deidentify": deidentify, "demo": demo},
     "Models": {"models": models},
     "Synthetic scans": {"synth": synth},
     "This machine": {"doctor": doctor},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from ctatlas.commands.console import say_json, say_table, showing_progress, tell
-from ctatlas.execution import FAILURES, Outcome, Task, done_before, perform, perform_all, write_failures
+from ctatlas.execution import FAILURES, Outcome, Performer, Task, done_before, perform, perform_all, write_failures
 from ctatlas.results import NOTICE, expected_bytes
 
 SOME_FAILED = 3
@@ -24,7 +24,14 @@ class Manner:
     debug: bool = False
 
 
-def run_tasks(tasks: Sequence[Task], out: Path, manner: Manner, say_done: Callable[[Sequence[Outcome]], None]) -> int:
+def run_tasks(
+    tasks: Sequence[Task],
+    out: Path,
+    manner: Manner,
+    say_done: Callable[[Sequence[Outcome]], None],
+    *,
+    do: Performer = perform,
+) -> int:
     """Do what is not yet done, say what came of it, and return the exit code.
 
     Parameters
@@ -36,12 +43,14 @@ def run_tasks(tasks: Sequence[Task], out: Path, manner: Manner, say_done: Callab
     manner : Manner
     say_done : callable
         Says what is there now, in a way that fits the command.
+    do : callable, optional
+        How one task is done.
     """
     if len(tasks) == 1:
         with showing_progress(quiet=manner.quiet) as progress:
-            outcomes = [perform(tasks[0], progress)]
+            outcomes = [do(tasks[0], progress)]
     else:
-        outcomes = _many(tasks, out, manner)
+        outcomes = _many(tasks, out, manner, do)
     n_failed = sum(outcome.state == "failed" for outcome in outcomes)
     if manner.as_json:
         say_json({"notice": NOTICE, "cases": [_as_json(outcome) for outcome in outcomes]})
@@ -67,11 +76,11 @@ def state_of(outcome: Outcome) -> str:
     return "there already" if outcome.state == "there" else outcome.state
 
 
-def _many(tasks: Sequence[Task], out: Path, manner: Manner) -> list[Outcome]:
+def _many(tasks: Sequence[Task], out: Path, manner: Manner, do: Performer) -> list[Outcome]:
     outcomes: list[Outcome] = []
     try:
         with showing_progress(quiet=manner.quiet) as progress:
-            for outcome in perform_all(tasks, workers=manner.workers, progress=progress):
+            for outcome in perform_all(tasks, workers=manner.workers, progress=progress, do=do):
                 outcomes.append(outcome)
                 if outcome.state == "failed":
                     tell(f"{outcome.case}: {outcome.stage}: {outcome.reason}")

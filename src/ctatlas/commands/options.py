@@ -19,3 +19,11 @@ Debug = Annotated[bool, flag("--debug", text="Show where in the code an error co
 Workers = Annotated[
     int, typer.Option("--workers", "-w", min=1, help="Cases to work on at once, each in a process of its own.")
 ]
+Series = Annotated[
+    str | None, typer.Option("--series", help="Which of several DICOM series: its number, UID or description.")
+]
+Phase = Annotated[int | None, typer.Option("--phase", min=1, help="Which phase of a 4-D scan, counted from 1.")]
+Repair = Annotated[
+    bool,
+    flag("--repair", text="Resample a scan that is tilted or sheared, incomplete or unevenly spaced."),
+]

@@ -39,7 +39,7 @@ class Job:
 
 def tasks_of(job: Job) -> list[Task]:
     """Turn a call into tasks, one a scan; what is wrong with the call itself is refused here, before any work."""
-    _refuse_output_within_input(job)
+    refuse_output_within_input(job.source, job.out)
     found = card(job.model)
     naming = name_outputs(found, job.structures, job.label_set)
     for remark in naming.remarks:
@@ -49,6 +49,22 @@ def tasks_of(job: Job) -> list[Task]:
     return [
         _task(source, folder, job, found=found, naming=naming) for source, folder in zip(sources, folders, strict=True)
     ]
+
+
+def refuse_output_within_input(source: Path, out: Path) -> None:
+    """Refuse an output that would be read as input the next time.
+
+    Raises
+    ------
+    OutputError
+        When the output is the input folder or lies in it.
+    """
+    inner, outer = out.resolve(), source.resolve()
+    if outer.is_dir() and (inner == outer or outer in inner.parents):
+        raise OutputError(
+            f"{out}: lies inside the input folder {source}, where results would be taken for scans; "
+            "choose an output folder outside of it"
+        )
 
 
 def say_scans(outcomes: Sequence[Outcome]) -> None:
@@ -62,15 +78,6 @@ def say_scans(outcomes: Sequence[Outcome]) -> None:
     else:
         say_table(["case", "state", "found n", "looked for n", "folder"], [_line(outcome) for outcome in outcomes])
     say(NOTICE)
-
-
-def _refuse_output_within_input(job: Job) -> None:
-    source, out = job.source.resolve(), job.out.resolve()
-    if source.is_dir() and (out == source or source in out.parents):
-        raise OutputError(
-            f"{job.out}: lies inside the input folder {job.source}, where results would be taken for scans; "
-            "choose an output folder outside of it"
-        )
 
 
 def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, naming: Naming) -> Task:

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ctatlas.commands.options import AsJson, Debug, DryRun, Quiet, Workers, flag
+from ctatlas.commands.options import AsJson, Debug, DryRun, Phase, Quiet, Repair, Series, Workers, flag
 
 EXAMPLE = "ctatlas segment scan.nii.gz out --statistics --preview"
 
 
 def segment(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="A NIfTI file, a DICOM folder, or a folder of many of these.")
+        Path,
+        typer.Argument(
+            metavar="IN", help="A scan: NIfTI, NRRD, MetaImage, a DICOM folder; or a folder or zip of many."
+        ),
     ],
     out: Annotated[
         Path,
@@ -40,12 +43,9 @@ def segment(
     save_entropy: Annotated[
         bool, flag("--save-entropy", text="Also where the network is in doubt, 255 is the most.")
     ] = False,
-    series: Annotated[
-        str | None, typer.Option(help="Which of several DICOM series: its number, UID or description.")
-    ] = None,
-    repair: Annotated[
-        bool, flag("--repair", text="Resample a DICOM series that is tilted, incomplete or unevenly spaced.")
-    ] = False,
+    series: Series = None,
+    phase: Phase = None,
+    repair: Repair = False,
     workers: Workers = 1,
     json: AsJson = False,
     dry_run: DryRun = False,
@@ -65,7 +65,7 @@ def segment(
 
     extras = Extras(combined, statistics, preview, save_probabilities, save_entropy)
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    job = Job(source, out, model, names or None, label_set, extras, Choices(series, repair=repair))
+    job = Job(source, out, model, names or None, label_set, extras, Choices(series, phase, repair))
     tasks = tasks_of(job)
     if dry_run:
         say_plan(tasks, as_json=json)

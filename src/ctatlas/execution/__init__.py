@@ -5,17 +5,19 @@ becomes of one.
 """
 
 from ctatlas.execution.failures import FAILURES, write_failures
-from ctatlas.execution.local import Outcome, done_before, perform, perform_all
+from ctatlas.execution.local import Outcome, Performer, done_before, perform, perform_all, perform_in_place
 from ctatlas.execution.result import result_folder, whole_record
 from ctatlas.execution.task import Task
 
 __all__ = [
     "FAILURES",
     "Outcome",
+    "Performer",
     "Task",
     "done_before",
     "perform",
     "perform_all",
+    "perform_in_place",
     "result_folder",
     "whole_record",
     "write_failures",

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -49,6 +49,9 @@ class Outcome:
     trace: str = ""
 
 
+Performer = Callable[["Task", Progress], Outcome]
+
+
 def done_before(task: Task) -> Outcome | None:
     """Return what an earlier run made, if it is whole and what the task would give now."""
     record = whole_record(task.folder)
@@ -75,7 +78,20 @@ def perform(task: Task, progress: Progress = SILENT) -> Outcome:
     return Outcome(task.case, task.folder, "done", summary)
 
 
-def perform_all(tasks: Sequence[Task], *, workers: int = 1, progress: Progress = SILENT) -> Iterator[Outcome]:
+def perform_in_place(task: Task, progress: Progress = SILENT) -> Outcome:
+    """Do one task in its folder as that stands, without a record: for work whose files are each whole by themselves.
+
+    Raises
+    ------
+    CtatlasError
+        What the work raises.
+    """
+    return Outcome(task.case, task.folder, "done", task.work(task.folder, progress))
+
+
+def perform_all(
+    tasks: Sequence[Task], *, workers: int = 1, progress: Progress = SILENT, do: Performer = perform
+) -> Iterator[Outcome]:
     """Do every task, and give the outcomes as they come.
 
     Parameters
@@ -86,6 +102,8 @@ def perform_all(tasks: Sequence[Task], *, workers: int = 1, progress: Progress =
         Processes; 1 means this one.
     progress : Progress
         With one worker it hears the stages of each case, with several the number of cases.
+    do : callable, optional
+        How one task is done: `perform` or `perform_in_place`.
 
     Raises
     ------
@@ -93,11 +111,11 @@ def perform_all(tasks: Sequence[Task], *, workers: int = 1, progress: Progress =
         When the disk is full or read-only: no other case could be written either.
     """
     if workers > 1 and len(tasks) > 1:
-        yield from _in_processes(tasks, min(workers, len(tasks)), progress)
+        yield from _in_processes(tasks, min(workers, len(tasks)), progress, do)
         return
     for number, task in enumerate(tasks, start=1):
         prefix = f"{task.case} ({number} of {len(tasks)}): " if len(tasks) > 1 else ""
-        yield _attempt(task, _Listener(progress, prefix))
+        yield _attempt(task, _Listener(progress, prefix), do)
 
 
 class _Listener:
@@ -114,9 +132,9 @@ class _Listener:
         self.progress.advance(steps)
 
 
-def _attempt(task: Task, listener: _Listener) -> Outcome:
+def _attempt(task: Task, listener: _Listener, do: Performer) -> Outcome:
     try:
-        return perform(task, listener)
+        return do(task, listener)
     except CtatlasError as error:
         if isinstance(error, OutputError) and getattr(error.__cause__, "errno", None) in _NO_PLACE_LEFT:
             raise
@@ -130,12 +148,12 @@ def _attempt(task: Task, listener: _Listener) -> Outcome:
         return Outcome(task.case, task.folder, "failed", stage=listener.name, reason=reason, trace=trace)
 
 
-def _in_processes(tasks: Sequence[Task], workers: int, progress: Progress) -> Iterator[Outcome]:
+def _in_processes(tasks: Sequence[Task], workers: int, progress: Progress, do: Performer) -> Iterator[Outcome]:
     progress.stage("cases", len(tasks))
     threads = max(1, (os.cpu_count() or 1) // workers)
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker, initargs=(threads,))
-    pending = {pool.submit(_attempt_in_worker, task): task for task in tasks}
+    pending = {pool.submit(_attempt_in_worker, task, do): task for task in tasks}
     try:
         for future in as_completed(pending):
             progress.advance()
@@ -164,10 +182,10 @@ def _begin_worker(threads: int) -> None:
     os.environ.setdefault("CTATLAS_THREADS", str(threads))
 
 
-def _attempt_in_worker(task: Task) -> Outcome:
+def _attempt_in_worker(task: Task, do: Performer) -> Outcome:
     try:
         signal.signal(signal.SIGTERM, _interrupt)
-        return _attempt(task, _Listener(SILENT))
+        return _attempt(task, _Listener(SILENT), do)
     except KeyboardInterrupt:
         os._exit(130)  # what was half-written is gone; a pool's worker would take the next task instead
     finally:

@@ -117,6 +117,10 @@ def _names(path: Path, choices: MaskChoices) -> Mapping[int, str] | None:
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise ScanError(f'{beside.name}: is no table of names; expected {{"1": "liver", …}} as JSON.') from error
     names.pop(0, None)
+    if choices.label_set is not None:
+        chosen = label_set(choices.label_set)
+        canonical = {chosen.native_names[identity]: name for identity, name in chosen.labels.items()}
+        names = {identity: canonical.get(name, name) for identity, name in names.items()}
     if len(set(names.values())) < len(names) or not all(0 < identity < 2**16 for identity in names):
         raise ScanError(f"{beside.name}: gives one name twice, or an id outside 1..65535.")
     return names

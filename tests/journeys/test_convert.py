@@ -1,0 +1,189 @@
+"""`ctatlas convert`: every format into every other, one scan or many, and what stays as it was when it fails."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctatlas.volume import Segmentation, Volume, read, read_segmentation, write
+from tests.support_command import Terminal
+from tests.volume.formats.dicom.phantom import Phantom
+from tests.volume.strategies import counted, oblique_grid
+from tests.volume.test_reading_masks import apart, overlapping, same
+
+SCANS = (".nii.gz", ".nii", ".nrrd", ".mha")
+MASKS = (".seg.nrrd", ".nii.gz", ".nii", "")
+
+
+def volume() -> Volume:
+    return Volume(counted(oblique_grid("PIR")), oblique_grid("PIR"))
+
+
+@pytest.mark.parametrize(("first", "second"), [pair for pair in product(SCANS, SCANS) if pair[0] != pair[1]])
+def test_scans_survive_every_way_round(ctatlas: Terminal, tmp_path: Path, first: str, second: str) -> None:
+    told = volume()
+    write(told, tmp_path / f"a{first}")
+    assert ctatlas("convert", tmp_path / f"a{first}", tmp_path / f"b{second}").code == 0
+    assert ctatlas("convert", tmp_path / f"b{second}", tmp_path / f"c{first}").code == 0
+    for path in (tmp_path / f"b{second}", tmp_path / f"c{first}"):
+        assert np.array_equal(read(path).array, told.array)
+        assert read(path).grid.same_place(told.grid, 1e-4)
+
+
+@pytest.mark.parametrize("ending", SCANS)
+def test_dicom_and_zipped_dicom_become_files(ctatlas: Terminal, tmp_path: Path, ending: str) -> None:
+    Phantom().write(tmp_path / "series")
+    with zipfile.ZipFile(tmp_path / "series.zip", "w") as archive:
+        for file in (tmp_path / "series").iterdir():
+            archive.write(file, f"deep/{file.name}")
+    told = read(tmp_path / "series")
+    for source in ("series", "series.zip"):
+        assert ctatlas("convert", tmp_path / source, tmp_path / f"{source}_{ending}").code == 0
+        found = read(tmp_path / f"{source}_{ending}")
+        assert np.array_equal(found.array, told.array)
+        assert found.grid.same_place(told.grid, 1e-4)
+
+
+@pytest.mark.parametrize(("first", "second"), [pair for pair in product(MASKS, MASKS) if pair[0] != pair[1]])
+def test_masks_survive_every_way_round(ctatlas: Terminal, tmp_path: Path, first: str, second: str) -> None:
+    told = apart(oblique_grid("PIR"))
+    write(told, tmp_path / f"a{first}")
+    assert ctatlas("convert", tmp_path / f"a{first}", tmp_path / f"b{second}").code == 0
+    assert ctatlas("convert", tmp_path / f"b{second}", tmp_path / f"c{first}").code == 0
+    assert same(read_segmentation(tmp_path / f"b{second}"), told)
+    assert same(read_segmentation(tmp_path / f"c{first}"), told)
+
+
+def test_overlaps_are_kept_or_refused(ctatlas: Terminal, tmp_path: Path) -> None:
+    write(overlapping(), tmp_path / "masks")
+    assert ctatlas("convert", tmp_path / "masks", tmp_path / "all.seg.nrrd").code == 0
+    assert same(read_segmentation(tmp_path / "all.seg.nrrd"), overlapping())
+    done = ctatlas("convert", tmp_path / "masks", tmp_path / "all.nii.gz")
+    assert done.code == 2
+    assert "hepatic_tumor and liver overlap" in done.complaint
+    assert not (tmp_path / "all.nii.gz").exists()
+
+
+def test_names_and_numbers_of_a_label_set(ctatlas: Terminal, tmp_path: Path) -> None:
+    write(apart(), tmp_path / "all.seg.nrrd")
+    out = tmp_path / "all.nii.gz"
+    assert ctatlas("convert", tmp_path / "all.seg.nrrd", out, "--label-set", "abdomenatlas-1.1").code == 0
+    done = ctatlas("convert", out, tmp_path / "masks", "--label-set", "abdomenatlas-1.1", "--json")
+    (case,) = done.json["cases"]
+    assert case["n_voxels"] == {name: int(mask.sum()) for name, mask in apart().items()}
+
+
+def test_masks_lie_on_the_scan_that_is_named(ctatlas: Terminal, tmp_path: Path) -> None:
+    write(apart().reoriented("RAS"), tmp_path / "masks")
+    write(Volume(counted(oblique_grid("LPS")), oblique_grid("LPS")), tmp_path / "ct.nrrd")
+    assert (
+        ctatlas("convert", tmp_path / "masks", tmp_path / "x.seg.nrrd", "--reference", tmp_path / "ct.nrrd").code == 0
+    )
+    assert read_segmentation(tmp_path / "x.seg.nrrd").grid.orientation == "LPS"
+    write(Volume(counted(oblique_grid(shape=(5, 7, 3))), oblique_grid(shape=(5, 7, 3))), tmp_path / "other.mha")
+    done = ctatlas("convert", tmp_path / "masks", tmp_path / "y.seg.nrrd", "--reference", tmp_path / "other.mha")
+    assert done.code == 2
+    assert "another grid" in done.complaint
+
+
+def test_a_map_without_a_mark_is_read_as_masks_where_masks_are_asked_for(ctatlas: Terminal, tmp_path: Path) -> None:
+    labels = (counted(oblique_grid()) % 3 == 0).astype(np.int16)
+    write(Volume(labels, oblique_grid()), tmp_path / "map.nrrd")
+    for out, more in (("a.seg.nrrd", ()), ("b.nii.gz", ("--as", "labels"))):
+        assert ctatlas("convert", tmp_path / "map.nrrd", tmp_path / out, *more).code == 0
+        assert read_segmentation(tmp_path / out).names == ("label_1",)
+
+
+def many(folder: Path) -> Path:
+    folder.mkdir()
+    write(volume(), folder / "a.nrrd")
+    write(volume(), folder / "b.nii.gz")
+    (folder / "c.mha").write_bytes((folder / "a.nrrd").read_bytes()[:300])
+    Phantom().write(folder / "d")
+    return folder
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_many_scans_become_one_file_each(ctatlas: Terminal, tmp_path: Path, workers: int) -> None:
+    scans, out = many(tmp_path / "scans"), tmp_path / "out"
+    done = ctatlas("convert", scans, out, "--as", "metaimage", "--workers", workers)
+    assert done.code == 3
+    assert sorted(path.name for path in out.iterdir()) == ["a.mha", "b.mha", "d.mha", "failures.csv"]
+    assert [row["case"] for row in csv.DictReader((out / "failures.csv").open())] == ["c"]
+    assert np.array_equal(read(out / "a.mha").array, volume().array)
+
+
+def test_a_dry_run_writes_nothing(ctatlas: Terminal, tmp_path: Path) -> None:
+    scans = many(tmp_path / "scans")
+    done = ctatlas("convert", scans, tmp_path / "out", "--dry-run", "--json")
+    assert done.code == 0
+    assert [Path(row["writes"]).name for row in done.json["cases"]] == ["a.nii.gz", "b.nii.gz", "c.nii.gz", "d.nii.gz"]
+    assert "would write" in ctatlas("convert", scans, tmp_path / "out", "--dry-run").out
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_done_is_said(ctatlas: Terminal, tmp_path: Path) -> None:
+    write(volume(), tmp_path / "a.nrrd")
+    done = ctatlas("convert", tmp_path / "a.nrrd", tmp_path / "a.mha", "--json")
+    (case,) = done.json["cases"]
+    assert (case["kind"], case["from"], case["to"], case["orientation"]) == ("scan", "nrrd", "metaimage", "PIR")
+    assert case["shape"] == list(volume().grid.shape)
+    table = ctatlas("convert", tmp_path / "a.nrrd", tmp_path / "b.mha").out
+    assert " x ".join(map(str, volume().grid.shape)) in table
+
+
+def test_files_are_not_replaced_unasked(ctatlas: Terminal, tmp_path: Path) -> None:
+    write(volume(), tmp_path / "a.nrrd")
+    (tmp_path / "b.mha").write_text("mine")
+    done = ctatlas("convert", tmp_path / "a.nrrd", tmp_path / "b.mha")
+    assert (done.code, (tmp_path / "b.mha").read_text()) == (2, "mine")
+    assert "stands there already" in done.complaint
+    assert ctatlas("convert", tmp_path / "a.nrrd", tmp_path / "b.mha", "--overwrite").code == 0
+    assert np.array_equal(read(tmp_path / "b.mha").array, volume().array)
+
+
+def test_masks_are_not_mixed_with_others(ctatlas: Terminal, tmp_path: Path) -> None:
+    write(apart(), tmp_path / "x.seg.nrrd")
+    write(Segmentation.from_masks(oblique_grid(), {"heart": counted(oblique_grid()) > 0}), tmp_path / "masks")
+    done = ctatlas("convert", tmp_path / "x.seg.nrrd", tmp_path / "masks", "--overwrite")
+    assert done.code == 2
+    assert "give an empty folder" in done.complaint
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["heart.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("out", "words", "message"),
+    [
+        ("ct.dcm", (), "scans are not written as DICOM"),
+        ("ct.mha", ("--as", "masks"), "holds no segmentation|no label|expected labels|not labels"),
+        ("ct.mha", ("--as", "jpeg"), "not written as jpeg"),
+        ("ct.nii.gz", ("--series", "2"), "holds no series"),
+        ("ct.nii.gz", ("--phase", "2"), "leave out --phase"),
+        ("no/such/\0.mha", (), ""),
+    ],
+)
+def test_a_call_that_cannot_be_right_is_one_line(
+    ctatlas: Terminal, tmp_path: Path, out: str, words: tuple[str, ...], message: str
+) -> None:
+    write(volume(), tmp_path / "a.nrrd")
+    done = ctatlas("convert", tmp_path / "a.nrrd", tmp_path / out.replace("\0", "x"), *words)
+    assert done.code == (0 if not message else 2)
+    assert not message or any(part in done.complaint for part in message.split("|"))
+    assert message == "" or sorted(path.name for path in tmp_path.iterdir()) == ["a.nrrd"]
+
+
+def test_several_scans_do_not_fit_one_file(ctatlas: Terminal, tmp_path: Path) -> None:
+    done = ctatlas("convert", many(tmp_path / "scans"), tmp_path / "out.nii.gz")
+    assert done.code == 2
+    assert "give a folder" in done.complaint
+
+
+def test_the_output_does_not_lie_among_the_input(ctatlas: Terminal, tmp_path: Path) -> None:
+    done = ctatlas("convert", many(tmp_path / "scans"), tmp_path / "scans" / "out")
+    assert done.code == 2
+    assert "lies inside the input folder" in done.complaint
