@@ -34,6 +34,7 @@ SEGMENTATION_READERS = {
     "labels": "ctatlas.volume.formats.label_map:read",
     "seg-nrrd": "ctatlas.volume.formats.seg_nrrd:read",
     "dicom-seg": "ctatlas.volume.formats.dicom_seg.read:read",
+    "rtstruct": "ctatlas.volume.formats.rtstruct.read:read",
 }
 
 # SOP classes of DICOM objects that hold masks. Source: PS3.6 table A-1

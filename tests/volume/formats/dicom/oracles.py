@@ -24,8 +24,8 @@ def program(name: str, package: str) -> str:
 
 def run(*words: object) -> str:
     """Run a program and return what it said; its exit code is not the verdict."""
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, timeout=120)
-    return done.stdout + done.stderr
+    done = subprocess.run([str(word) for word in words], capture_output=True, check=False, timeout=120)
+    return (done.stdout + done.stderr).decode(errors="replace")
 
 
 def dciodvfy_errors(path: Path) -> list[str]:

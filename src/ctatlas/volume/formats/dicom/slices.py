@@ -146,6 +146,12 @@ def planes_across(facts: ScanFacts | None, grid: Grid, normal: np.ndarray) -> Pl
     return planes_of_grid(grid, axis) if abs(directions[:, axis] @ normal) > _PARALLEL else None
 
 
+def nearest_plane(positions_mm: np.ndarray, along_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each position the index of the nearest of rising ones, and how far off that is."""
+    index = np.searchsorted((along_mm[1:] + along_mm[:-1]) / 2, positions_mm)
+    return index, np.abs(positions_mm - along_mm[index])
+
+
 def masks_on_slices(segmentation: Segmentation, facts: ScanFacts) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each structure's mask on the images that a scan was read from.
 

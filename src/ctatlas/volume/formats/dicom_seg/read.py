@@ -11,7 +11,7 @@ import numpy as np
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import NOTHING_KNOWN, MaskChoices
-from ctatlas.volume.formats.dicom.slices import Planes, on_grid, planes_across
+from ctatlas.volume.formats.dicom.slices import Planes, nearest_plane, on_grid, planes_across
 from ctatlas.volume.formats.dicom_seg.frames import Frame, SegFile, seg_file
 from ctatlas.volume.limits import check_grid, check_shape
 from ctatlas.volume.segmentation import Segmentation
@@ -121,7 +121,7 @@ def _planes_on(seg: SegFile, scan: Volume | None, grid: Grid) -> Planes:
     origins = theirs.origins_mm.copy()
     along = origins @ np.cross(row, column)
     frames = np.array([one.origin_mm for one in seg.frames])
-    image, off = nearest(frames @ np.cross(row, column), along)
+    image, off = nearest_plane(frames @ np.cross(row, column), along)
     if (off > _OFF_PLANE * theirs.gap_mm).any():
         raise ScanError(
             f"{seg.where}: {int((off > _OFF_PLANE * theirs.gap_mm).sum())} of {len(frames)} frames lie up to "
@@ -133,15 +133,9 @@ def _planes_on(seg: SegFile, scan: Volume | None, grid: Grid) -> Planes:
     return Planes(row, column, _pair(seg.spacing_mm), seg.rows, seg.columns, origins, theirs.gap_mm)
 
 
-def nearest(positions: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each position the index of the nearest of rising ones, and how far off that is."""
-    index = np.searchsorted((along[1:] + along[:-1]) / 2, positions)
-    return index, np.abs(positions - along[index])
-
-
 def _images(seg: SegFile, planes: Planes) -> Segmentation:
     """Return the masks in the indices of the images."""
-    image, _ = nearest(np.array([one.origin_mm for one in seg.frames]) @ planes.normal, planes.along_mm)
+    image, _ = nearest_plane(np.array([one.origin_mm for one in seg.frames]) @ planes.normal, planes.along_mm)
     if seg.kind == "LABELMAP":
         return _from_label_map(seg, planes, image)
     return Segmentation.from_masks(planes.index_grid, _masks(seg, planes, image))
