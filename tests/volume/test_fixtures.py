@@ -19,6 +19,7 @@ import pytest
 
 from ctatlas.errors import ScanError
 from ctatlas.volume import Choices, Volume, not_hounsfield, read, scans_in
+from ctatlas.volume.formats.dicom.decoding import hounsfield
 from ctatlas.volume.formats.dicom.headers import contents_of
 from ctatlas.volume.formats.dicom.pixels import stored, words_of
 
@@ -166,6 +167,91 @@ def test_enhanced_ct_of_two_frames_is_read_when_it_is_named(fixtures: Path, name
     assert scan.grid.affine[0, 0] > 0  # columns grow toward -x in LPS
     assert (scan.array.min(), scan.array.max()) == ((-1024, 172) if note is None else (-1024, 174))
     assert note is None or note in scan.facts.notes[-1]
+
+
+def told_series(fixtures: Path, folder: str) -> dict[str, Any]:
+    return json.loads((fixtures / "expected_series.json").read_text())[folder][0]
+
+
+MENDED = {
+    "philips_tilt_minus18": (54, 2.3708, ["gantry tilt of 18.50 degrees"]),
+    "siemens_tilt_no_tag": (4, 4.8515, ["gantry tilt of 14.00 degrees"]),
+    "siemens_tilt_missing_slice": (5, 0.7497, ["1 missing slices interpolated linearly: k = 3"]),
+    "ge_missing_slice": (5, 5.0, ["1 missing slices interpolated linearly: k = 3"]),
+    "ge_tilt_variable_spacing": (
+        135,
+        1.0753,
+        ["gantry tilt of 18.50 degrees", "uneven slice distances (1.08 to 7.00 mm)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("folder", MENDED)
+def test_real_irregular_series_are_mended_on_request(fixtures: Path, folder: str) -> None:
+    place = fixtures / "dicom" / "series" / folder
+    n_slices, spacing_mm, repairs = MENDED[folder]
+    assert str(outcome(place)).endswith("--repair")
+    scan, told = read(place, Choices(repair=True)), told_series(fixtures, folder)
+    assert scan.grid.shape[2] == n_slices
+    assert scan.grid.spacing_mm[2] == pytest.approx(spacing_mm, abs=2e-3)
+    assert all(said.startswith(wanted) for said, wanted in zip(scan.facts.repairs, repairs, strict=True))
+    assert len(scan.facts.slices) == told["n_files"]
+    row, column = np.reshape(told["iop"], (2, 3))
+    along = np.array([one.position_mm for one in scan.facts.slices]) @ np.cross(row, column)
+    steps = np.diff(along)
+    assert [steps.min(), np.median(steps), steps.max()] == pytest.approx(
+        [told["gap_min"], told["gap_median"], told["gap_max"]], abs=2e-3
+    )
+
+
+@pytest.mark.parametrize("folder", ["philips_tilt_minus18", "ge_tilt_variable_spacing"])
+def test_mended_values_are_those_of_the_images_where_they_lie(fixtures: Path, folder: str) -> None:
+    """The first image is not shifted: it stands in the mended scan as it was, at its own position."""
+    scan = read(fixtures / "dicom" / "series" / folder, Choices(repair=True))
+    first, plane = scan.facts.slices[0], scan.facts.plane
+    assert plane is not None
+    frame = next(
+        one
+        for one in contents_of(fixtures / "dicom" / "series" / folder).frames
+        if one.image.instance_uid == first.instance_uid
+    )
+    at = np.rint(scan.grid.voxel(np.array(first.position_mm) * (-1, -1, 1))).astype(int)
+    found = scan.array[at[0] : at[0] + plane.columns, at[1] : at[1] + plane.rows, at[2]]
+    expected = hounsfield([frame], folder)[:, :, 0]
+    assert at[2] == 0
+    assert np.array_equal(found, expected)
+
+
+def test_what_cannot_be_mended_stays_refused(fixtures: Path) -> None:
+    place = fixtures / "dicom" / "series" / "ge_duplicate_positions"
+    with pytest.raises(ScanError, match=r"same position \(-90.00 mm\); the spacing varies .* cannot be mended"):
+        read(place, Choices(repair=True))
+
+
+def test_a_media_folder(fixtures: Path) -> None:
+    """Two patients; the DICOMDIR names files that are not there, which is nobody's problem."""
+    place = fixtures / "dicom" / "dicomdir"
+    scan = read(place)
+    assert scan.grid.shape == (16, 16, 5)
+    assert scan.grid.spacing_mm[2] == pytest.approx(2.5)
+    assert "irregular" in scan.facts.notes[0]
+    assert "CR object" in scan.facts.notes[1]
+    with pytest.raises(ScanError, match="missing"):
+        read(place / "77654033" / "CT2", Choices(repair=True))
+
+
+def test_one_mr_in_four_compressions_is_one_volume(fixtures: Path, tmp_path: Path) -> None:
+    for path in (fixtures / "dicom" / "series" / "codec_set").rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.Modality = "CT"
+        dataset.save_as(tmp_path / f"{path.parent.name}-{path.name}")
+    scan = read(tmp_path)
+    assert scan.grid.shape == (256, 256, 4)
+    assert "12 images were copies of others and left out" in scan.facts.notes
+
+
+def test_an_object_with_a_lookup_table_is_no_ct(fixtures: Path) -> None:
+    assert "found 1 x OT object" in str(outcome(fixtures / "dicom" / "single" / "mlut_18.dcm"))
 
 
 @pytest.mark.parametrize("codec", ["j2k", "jpeg", "jpegls", "rle"])

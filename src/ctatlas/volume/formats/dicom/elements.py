@@ -31,13 +31,16 @@ _BINARY = {
 def text(dataset: Dataset, name: str) -> str:
     """Return a value as text on one line, several joined by a backslash; empty when absent."""
     value = _value(dataset, name)
+    if value is None:
+        return ""
     if isinstance(value, bytes):
         written = value.decode("latin-1") if name not in _BINARY else str(_number_in(value, dataset, name))
     elif isinstance(value, str) or not hasattr(value, "__iter__"):
-        written = "" if value is None else str(value)
+        written = str(value)
     else:
         written = "\\".join(str(one) for one in value)
-    return "\\".join(" ".join(part.replace("\0", " ").split()) for part in written.split("\\"))
+    parts = written.replace("\0", " ").split("\\")
+    return "\\".join([" ".join(part.split()) for part in parts])
 
 
 def texts(dataset: Dataset, name: str) -> tuple[str, ...]:
@@ -78,8 +81,8 @@ def items(dataset: Dataset, name: str) -> list[Dataset]:
 
 def _value(dataset: Dataset, name: str) -> Any:
     """Return an element's value, as bytes when pydicom has not converted it yet; None when absent."""
-    tag = _tag(name)
-    return dataset.get_item(tag).value if tag in dataset else None
+    element = dataset.get_item(_tag(name))
+    return None if element is None else element.value
 
 
 def _number_in(value: bytes, dataset: Dataset, name: str) -> int | None:

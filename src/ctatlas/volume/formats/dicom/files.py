@@ -13,8 +13,9 @@ import warnings
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom import elements
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
 
+_IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _AT_MOST_INFLATED_BYTES = 256 * 2**20  # an enhanced CT of 500 frames; a bomb stops there
@@ -157,27 +159,14 @@ def _opened(path: Path, file: BinaryIO, names: Sequence[str]) -> DicomFile:
             f"{path.name}: has {n_bytes / 2**20:.0f} MiB; expected at most "
             f"{AT_MOST_SLICE_FILE_BYTES / 2**20:.0f} for one DICOM image."
         )
-    from pydicom import dcmread
-    from pydicom.filereader import read_dataset
-
     meta = _meta(file)
     syntax = str(meta.get("TransferSyntaxUID", "") or "").strip("\0 ")
-    is_deflated = syntax == _DEFLATED
-    source: BinaryIO = file
-    dataset: Dataset
-    if is_deflated:  # dcmread would inflate it all, however much that is
-        source = io.BytesIO(_inflate(file, path))
-        dataset = read_dataset(source, False, True, stop_when=_is_pixels, specific_tags=_tags(names))  # noqa: FBT003
-        is_implicit, is_little_endian = False, True
-    else:
-        file.seek(0)
-        dataset = dcmread(source, stop_before_pixels=True, specific_tags=list(names), force=True)
-        is_implicit, is_little_endian = (bool(one) for one in dataset.original_encoding)
+    source = io.BytesIO(_inflate(file, path)) if syntax == _DEFLATED else file  # pydicom would inflate without limit
+    dataset = _dataset(source, syntax, names)
     is_media_directory = meta.get("MediaStorageSOPClassUID", "") == _MEDIA_DIRECTORY
     if not elements.text(dataset, "SOPClassUID") and not is_media_directory:
         raise ScanError(f"{path.name}: is damaged or no valid DICOM (no SOP class); copy it anew or remove it.")
-    place = _pixel_place(source, is_implicit=is_implicit, is_little_endian=is_little_endian, is_deflated=is_deflated)
-    return DicomFile(path, dataset, syntax, is_media_directory, place)
+    return DicomFile(path, dataset, syntax, is_media_directory, _pixel_place(source, dataset, syntax))
 
 
 def _meta(file: BinaryIO) -> FileMetaDataset:
@@ -194,11 +183,25 @@ def _meta(file: BinaryIO) -> FileMetaDataset:
     return FileMetaDataset(read_dataset(file, False, True, stop_when=is_data))  # noqa: FBT003
 
 
-def _is_pixels(tag: int, _: str | None, __: int) -> bool:
-    return tag >> 16 == _PIXEL_DATA[0] and tag & 0xFFFF >= 0x0008
+def _dataset(source: BinaryIO, syntax: str, names: Sequence[str]) -> Dataset:
+    """Read named elements up to the pixels, at which the source is left; without a syntax pydicom finds out."""
+    from pydicom import dcmread
+    from pydicom.filereader import read_dataset
+
+    if not syntax:
+        source.seek(0)
+        return dcmread(source, stop_before_pixels=True, specific_tags=list(names), force=True)
+    return read_dataset(
+        source,
+        syntax == _IMPLICIT,
+        syntax != _BIG_ENDIAN,
+        stop_when=lambda tag, _, __: 0x7FE00008 <= tag < 0x7FE10000,
+        specific_tags=_tags(tuple(names)),
+    )
 
 
-def _tags(names: Sequence[str]) -> list[int]:
+@cache
+def _tags(names: tuple[str, ...]) -> Any:
     from pydicom.datadict import tag_for_keyword
 
     return [tag for tag in map(tag_for_keyword, names) if tag is not None]
@@ -215,13 +218,12 @@ def _inflate(file: BinaryIO, path: Path) -> bytes:
     return data
 
 
-def _pixel_place(
-    source: BinaryIO, *, is_implicit: bool, is_little_endian: bool, is_deflated: bool
-) -> PixelPlace | None:
+def _pixel_place(source: BinaryIO, dataset: Dataset, syntax: str) -> PixelPlace | None:
     """Read the header of the pixel data element, at which the parser stopped; None when there is none.
 
     Source: DICOM PS3.5 §7.1: group, element, representation, length; the last two by the transfer syntax.
     """
+    is_implicit, is_little_endian = dataset.original_encoding
     order = "<" if is_little_endian else ">"
     header = source.read(8)
     if len(header) < 8 or struct.unpack(f"{order}HH", header[:4]) != _PIXEL_DATA:
@@ -230,4 +232,5 @@ def _pixel_place(
         (n_bytes,) = struct.unpack(f"{order}I", header[4:] if is_implicit else source.read(4))
     else:
         (n_bytes,) = struct.unpack(f"{order}H", header[6:])
-    return PixelPlace(source.tell(), None if n_bytes == _UNDEFINED else n_bytes, is_little_endian, is_deflated)
+    length = None if n_bytes == _UNDEFINED else n_bytes
+    return PixelPlace(source.tell(), length, bool(is_little_endian), syntax == _DEFLATED)

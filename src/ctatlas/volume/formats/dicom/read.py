@@ -92,7 +92,7 @@ def _facts(chosen: Choice, planned: Plan, where: str) -> ScanFacts:
     stack, name, group = chosen.candidate.stack, chosen.candidate.name, chosen.candidate.group
     first = stack.frames[0]
     notes = [*chosen.notes, *chosen.left_out]
-    if stack.lean and not planned.lines:
+    if stack.lean and not stack.lean.matters(min(first.spacing_mm)):
         leaning = "slices lean by {0.degrees:.2f} degrees ({0.shift_mm:.2f} mm in all); taken for upright"
         notes.append(leaning.format(stack.lean))
     notes += format_notes((frame.image.pixels for frame in stack.frames), (frame.rescale for frame in stack.frames))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ON_SLICE = 1e-3  # of the distance to the next slice: what lies nearer is that slice
-_SHIFT_DECIMALS = 4  # of a pixel: below, a shift is rounding of the header
+_ROUNDING_PIXELS = 0.05  # over the whole stack: a shift along an axis that is rounding of the headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ def plan(stack: Stack) -> Plan:
     """
     below, weight, lines = _slices(stack)
     offsets, tilt_lines = _offsets(stack)
-    first_pixels = offsets.min(axis=0)
+    first_pixels = np.floor(offsets.min(axis=0))
     pixels = stack.frames[0].image.pixels
     between_rows, between_columns = stack.frames[0].spacing_mm
-    shape = np.array([pixels.columns, pixels.rows]) + np.ceil(np.ptp(offsets, axis=0)).astype(int)
+    shape = np.array([pixels.columns, pixels.rows]) + _added(offsets)
     affine = np.eye(4)
     affine[:3, 0] = stack.axes[0] * between_columns
     affine[:3, 1] = stack.axes[1] * between_rows
@@ -83,6 +83,7 @@ def resampled(array: np.ndarray, plan: Plan) -> np.ndarray:
         needed = (below, below + 1) if weight else (below,)
         kept = {n: kept[n] if n in kept else _shifted(array[:, :, n], plan.offset_pixels[n], size) for n in needed}
         values = kept[below] if not weight else (1 - weight) * kept[below] + weight * kept[below + 1]
+        values = np.where(np.isnan(values), PADDING_HU, values)
         found[:, :, k] = np.rint(values) if array.dtype == np.int16 else values
     return found
 
@@ -124,8 +125,9 @@ def _offsets(stack: Stack) -> tuple[np.ndarray, list[str]]:
     if stack.lean is None or not stack.lean.matters(min(between_rows, between_columns)):
         return upright, []
     moved_mm = (stack.positions_mm - stack.positions_mm[0]) @ stack.axes[:2].T
-    offsets = np.round(moved_mm / (between_columns, between_rows), _SHIFT_DECIMALS)
-    added = np.ceil(np.ptp(offsets, axis=0)).astype(int)
+    offsets = moved_mm / (between_columns, between_rows)
+    offsets[:, np.ptp(offsets, axis=0) < _ROUNDING_PIXELS] = 0
+    added = _added(offsets)
     line = (
         f"gantry tilt of {stack.lean.degrees:.2f} degrees: slices shifted back in their plane by up to "
         f"{stack.lean.shift_mm:.2f} mm, linearly; {added[0]} columns and {added[1]} rows of {PADDING_HU} HU added"
@@ -133,8 +135,14 @@ def _offsets(stack: Stack) -> tuple[np.ndarray, list[str]]:
     return offsets, [line]
 
 
+def _added(offsets: np.ndarray) -> np.ndarray:
+    """Count the columns and rows by which shifted slices reach beyond the pixels of the first."""
+    added: np.ndarray = (np.ceil(offsets.max(axis=0)) - np.floor(offsets.min(axis=0))).astype(int)
+    return added
+
+
 def _shifted(plane: np.ndarray, offset_pixels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Lay a slice (i, j) on a larger plane, its first pixel at an offset; float64, -1024 outside."""
+    """Lay a slice (i, j) on a larger plane, its first pixel at an offset; float64, nan outside: no blend takes it."""
     from scipy.ndimage import affine_transform
 
     if not offset_pixels.any() and plane.shape == size:
@@ -146,7 +154,7 @@ def _shifted(plane: np.ndarray, offset_pixels: np.ndarray, size: tuple[int, ...]
         output_shape=size,
         order=1,
         mode="constant",
-        cval=float(PADDING_HU),
+        cval=np.nan,
         prefilter=False,
     )
     return shifted
