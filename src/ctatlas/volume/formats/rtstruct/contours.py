@@ -32,7 +32,7 @@ def contours(mask: np.ndarray) -> list[np.ndarray]:
     Examples
     --------
     >>> [line.tolist() for line in contours(np.array([[False, True]]))]
-    [[[1.0, -0.5], [1.5, 0.0], [1.0, 0.5], [0.5, 0.0]]]
+    [[[0.5, 0.0], [1.0, -0.5], [1.5, 0.0], [1.0, 0.5]]]
     """
     if not mask.any():
         return []
@@ -44,29 +44,35 @@ def contours(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def _polygons(padded: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Yield the rings of each connected part, (n, 2) doubled column and row: the outer line first, then its holes."""
+    """Yield the rings of each connected part, (n, 2) doubled column and row: the outer line first, then its holes.
+
+    Each begins at its leftmost point, the uppermost of these: where contourpy begins varies between its builds.
+    """
     from contourpy import FillType, contour_generator
 
     generator: Any = contour_generator(z=padded.astype(np.float64), name="serial", fill_type=FillType.OuterOffset)
     for points, offsets in zip(*generator.filled(0.5, 2.0), strict=True):
         doubled = np.rint(points * 2).astype(np.int64)
-        yield [doubled[a : b - 1] for a, b in pairwise(offsets)]  # the last is the first
+        yield [_from_leftmost(doubled[a : b - 1]) for a, b in pairwise(offsets)]  # the last is the first
+
+
+def _from_leftmost(ring: np.ndarray) -> np.ndarray:
+    return np.roll(ring, -int(np.lexsort((ring[:, 1], ring[:, 0]))[0]), axis=0)
 
 
 def _keyholed(rings: list[np.ndarray], padded: np.ndarray) -> np.ndarray:
     """Join a polygon's rings into one line.
 
-    From its leftmost point each hole is reached along a row from the left, from the first ring met there, which is the
-    outer one or a hole that begins further left: so channels neither cross nor run in a circle.
+    From its leftmost point, where it begins, each hole is reached along a row from the left, from the first ring met
+    there, which is the outer one or a hole that begins further left: so channels neither cross nor run in a circle.
     """
     if len(rings) == 1:
         return rings[0]
     last_outside = np.maximum.accumulate(np.where(padded, -1, np.arange(padded.shape[1])), axis=1)
     doors: dict[Point, np.ndarray] = {}
     for ring in rings[1:]:
-        begun = np.roll(ring, -int(np.lexsort((ring[:, 1], ring[:, 0]))[0]), axis=0)
-        column, row = begun[0].tolist()
-        doors[2 * int(last_outside[row // 2, (column - 1) // 2]) + 1, row] = begun
+        column, row = ring[0].tolist()
+        doors[2 * int(last_outside[row // 2, (column - 1) // 2]) + 1, row] = ring
     return np.array(_walk(rings[0], doors))
 
 
