@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,12 +11,13 @@ from ctatlas.errors import ScanError
 from ctatlas.volume.deidentify import metaimage, nifti, nrrd
 from ctatlas.volume.deidentify.record import Written
 from ctatlas.volume.deidentify.targets import whole_file_in_its_folder
-from ctatlas.volume.deidentify.voxels import Stripped, copy_voxels
+from ctatlas.volume.deidentify.voxels import Beside, Stripped, copy_voxels
 from ctatlas.volume.formats import gzip_stream
+from ctatlas.volume.formats.detached import beside
 from ctatlas.volume.limits import AT_MOST_FILE_BYTES
 
 ENDINGS = ("nifti", "nrrd", "metaimage")  # kinds of files, as `formats.recognise` calls them
-_OPEN: dict[str, Callable[[Path, BinaryIO], Stripped]] = {
+_OPEN: dict[str, Callable[[BinaryIO, Beside], Stripped]] = {
     "nifti": nifti.stripped,
     "nrrd": nrrd.stripped,
     "metaimage": metaimage.stripped,
@@ -45,12 +47,19 @@ def strip_file(source: Path, target: Path, name: str, kind: str) -> Written:
     try:
         if source.stat().st_size > AT_MOST_FILE_BYTES:
             raise ScanError(f"is larger than {AT_MOST_FILE_BYTES / 2**30:.0f} GiB")
-        with source.open("rb") as file:
-            image = _OPEN[kind](source, file)
+        with ExitStack() as files:
+            file = files.enter_context(source.open("rb"))
+            image = _OPEN[kind](file, lambda name: files.enter_context(_beside(source, name)))
             with whole_file_in_its_folder(target) as out:
                 copy_voxels(image, out)
-            deeds = image.deeds()
-            image.stream.close()
+            return Written(name, kind, image.deeds())
     except gzip_stream.damage():
         raise ScanError("has compressed data that are cut off or damaged") from None
-    return Written(name, kind, deeds)
+
+
+def _beside(header: Path, name: str) -> BinaryIO:
+    """Open a data file, which a header may name only in its own folder."""
+    try:
+        return beside(header, name).open("rb")
+    except (ScanError, OSError):  # whose words name the file
+        raise ScanError("keeps its voxels in several files, or in one that is not in its own folder") from None

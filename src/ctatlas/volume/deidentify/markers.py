@@ -34,16 +34,13 @@ def mark(new: Dataset, old: Dataset, patient: str, *, is_head: bool) -> None:
     -----
     Source: DICOM PS3.15 E.1.1 and E.3, PS3.3 C.12.1.1 and C.7.6.1.
     """
-    from pydicom.sr.codedict import codes
-
     new.PatientName = new.PatientID = patient
     new.PatientBirthDate = new.PatientSex = ""
     new.PatientIdentityRemoved = "YES"
     new.DeidentificationMethod = f"ctatlas {ctatlas.__version__} deidentify"[:64]
     _, kind = objects()[str(new.SOPClassUID)]
     options = [_BASIC, *([] if kind == "image" else [_STRUCTURED]), _DESCRIPTORS, _DATES]
-    known = {code.value: code.meaning for code in codes.DCM.concepts.values()}
-    new.DeidentificationMethodCodeSequence = [_code(value, known.get(value, meaning)) for value, meaning in options]
+    new.DeidentificationMethodCodeSequence = [_code(value, meaning) for value, meaning in options]
     new.LongitudinalTemporalInformationModified = "MODIFIED"
     if is_head:
         new.RecognizableVisualFeatures = "YES"

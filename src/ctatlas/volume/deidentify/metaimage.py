@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from ctatlas.errors import ScanError
-from ctatlas.volume.deidentify.voxels import Stripped, check_size
+from ctatlas.volume.deidentify.voxels import Beside, Stripped, check_size
 
 _AT_MOST_LINES = 1000
 _AT_MOST_BYTES = 2**20
@@ -44,7 +43,7 @@ _KEYS = {
 _OURS_TO_SAY = {"CompressedData", "CompressedDataSize", "ElementDataFile"}
 
 
-def stripped(source: Path, file: BinaryIO) -> Stripped:
+def stripped(file: BinaryIO, beside: Beside) -> Stripped:
     """Return a MetaImage file's header without text; a data file beside it becomes part of the new file.
 
     Raises
@@ -60,7 +59,8 @@ def stripped(source: Path, file: BinaryIO) -> Stripped:
     if itemsize is None or str(len(sizes)) != kept.get("NDims") or "BinaryData" not in kept:
         raise ScanError("has no MetaImage header that can be understood")
     n_bytes = check_size(sizes, itemsize * int(kept.get("ElementNumberOfChannels", "1")))
-    data = _data_file(source, file, keys.get("ElementDataFile", ""))
+    name = keys["ElementDataFile"]
+    data = file if name.upper() == "LOCAL" else beside(name)
     if keys.get("CompressedData", "False").lower() in ("true", "1"):
         data = cast("BinaryIO", _Inflated(data))
     text = [f"{name} = {value}" for name, value in kept.items()]
@@ -81,18 +81,6 @@ def _keys(file: BinaryIO) -> dict[str, str]:
     raise ScanError("has no MetaImage header that can be understood")
 
 
-def _data_file(source: Path, file: BinaryIO, name: str) -> BinaryIO:
-    if name.upper() == "LOCAL":
-        return file
-    path = source.parent / name
-    if not name or "/" in name or "\\" in name or "%" in name or name.startswith((".", "LIST")) or path.is_symlink():
-        raise ScanError("keeps its voxels in several files or outside its folder, which is not followed")
-    try:
-        return path.open("rb")
-    except OSError:
-        raise ScanError("keeps its voxels in another file, which can't be read") from None
-
-
 class _Inflated:
     """Read a zlib or gzip stream piece by piece, never more than asked for."""
 
@@ -111,7 +99,3 @@ class _Inflated:
             if piece or not packed:
                 return piece
         return b""
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()

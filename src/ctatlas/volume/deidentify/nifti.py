@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from ctatlas.errors import ScanError
-from ctatlas.volume.deidentify.voxels import Stripped, check_size
+from ctatlas.volume.deidentify.voxels import Beside, Stripped, check_size
 from ctatlas.volume.formats import gzip_stream
 from ctatlas.volume.limits import AT_MOST_BEFORE_VOXELS_BYTES
 
@@ -62,7 +61,7 @@ _VERSIONS = {
 }
 
 
-def stripped(_: Path, file: BinaryIO) -> Stripped:
+def stripped(file: BinaryIO, _: Beside) -> Stripped:
     """Return a NIfTI file's header without text, its extensions skipped.
 
     Raises

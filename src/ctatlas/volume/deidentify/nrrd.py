@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import bz2
 import re
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from ctatlas.anatomy import structure_called
 from ctatlas.errors import ScanError
-from ctatlas.volume.deidentify.voxels import Stripped, check_size
+from ctatlas.volume.deidentify.voxels import Beside, Stripped, check_size
 from ctatlas.volume.formats import gzip_stream
 
 _AT_MOST_LINES = 10_000
@@ -64,7 +63,7 @@ _SEGMENTATION = {
 }
 
 
-def stripped(source: Path, file: BinaryIO) -> Stripped:
+def stripped(file: BinaryIO, beside: Beside) -> Stripped:
     """Return an NRRD file's header without text; a detached data file, beside it, becomes part of the new file.
 
     Raises
@@ -81,7 +80,8 @@ def stripped(source: Path, file: BinaryIO) -> Stripped:
     if itemsize is None or str(len(sizes)) != fields.get("dimension"):
         raise ScanError("has no NRRD header that can be understood")
     n_bytes = check_size(sizes, itemsize)
-    stream = _stream(_data_file(source, file, fields), fields, encoding, n_bytes)
+    name = fields.get("data file", fields.get("datafile", ""))
+    stream = _stream(beside(name) if name else file, fields, encoding, n_bytes)
     is_packed = encoding != "raw"
     header = "\n".join(["NRRD0005", *kept, f"encoding: {'gzip' if is_packed else 'raw'}", "", ""]).encode("ascii")
     return Stripped(header, stream, n_bytes, voxels_are_packed=is_packed, removed=removed)
@@ -142,19 +142,6 @@ def _own_line(name: str, value: str) -> str | None:
     if match[2] == "Name":
         return f"{name}:={structure_called(value) or f'segment_{int(match[1]) + 1}'}"
     return f"{name}:={value}" if re.fullmatch(_NUMBERS, value) else None
-
-
-def _data_file(source: Path, file: BinaryIO, fields: dict[str, str]) -> BinaryIO:
-    name = fields.get("data file", fields.get("datafile", ""))
-    if not name:
-        return file
-    path = source.parent / name
-    if "/" in name or "\\" in name or name.startswith((".", "LIST")) or "%" in name or path.is_symlink():
-        raise ScanError("keeps its voxels in several files or outside its folder, which is not followed")
-    try:
-        return path.open("rb")
-    except OSError:
-        raise ScanError("keeps its voxels in another file, which can't be read") from None
 
 
 def _stream(file: BinaryIO, fields: dict[str, str], encoding: str, n_bytes: int) -> BinaryIO:

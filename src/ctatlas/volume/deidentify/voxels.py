@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import BinaryIO
@@ -9,6 +10,8 @@ from typing import BinaryIO
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats import gzip_stream
 from ctatlas.volume.limits import AT_MOST_ALONG_AXIS, AT_MOST_ARRAY_BYTES
+
+Beside = Callable[[str], BinaryIO]  # opens a file of that name in the folder of the header
 
 _PIECE_BYTES = 2**22
 _ROOM_BYTES = 2**20  # read at most to say that something followed the voxels
