@@ -6,11 +6,12 @@ becomes of one.
 
 from ctatlas.execution.failures import FAILURES, write_failures
 from ctatlas.execution.local import Outcome, Performer, done_before, perform, perform_all, perform_in_place
-from ctatlas.execution.result import result_folder, whole_record
+from ctatlas.execution.result import RECORD, result_folder, whole_record
 from ctatlas.execution.task import Task
 
 __all__ = [
     "FAILURES",
+    "RECORD",
     "Outcome",
     "Performer",
     "Task",

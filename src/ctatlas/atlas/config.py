@@ -1,0 +1,167 @@
+"""`atlas.toml`: an atlas's name, its structures, and whose masks win. People edit it; ctatlas reads it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ctatlas.anatomy import canonical_name, label_set
+from ctatlas.errors import AtlasError, ModelError
+from ctatlas.volume import whole_file
+
+CONFIG = "atlas.toml"
+FORMAT = 1  # of this file; raised when an older ctatlas could misread it
+
+LabelKind = Literal["original", "revised", "pseudo"]
+Unit = Annotated[float, Field(ge=0, le=1)]
+
+
+class Assembly(BaseModel):
+    """Which mask becomes the one mask of a structure.
+
+    Attributes
+    ----------
+    priorities : tuple of str
+        The kinds of masks, the best first.
+    structures : mapping of str to tuple of str
+        Other priorities for single structures.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    priorities: tuple[LabelKind, ...] = ("original", "revised", "pseudo")
+    structures: dict[str, tuple[LabelKind, ...]] = {}
+
+    @field_validator("structures")
+    @classmethod
+    def _canonical(cls, given: dict[str, tuple[LabelKind, ...]]) -> dict[str, tuple[LabelKind, ...]]:
+        return {canonical_name(name): kinds for name, kinds in given.items()}
+
+    def kinds_for(self, structure: str) -> tuple[LabelKind, ...]:
+        """Return the kinds of masks in question for a structure, the best first."""
+        return self.structures.get(structure, self.priorities)
+
+
+class Queries(BaseModel):
+    """How cases are chosen for revision.
+
+    Attributes
+    ----------
+    strategy : str
+    random_share : float
+        Part of every queue that is drawn foreground-aware at random, for an honest estimate of the remaining error.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    strategy: str = "claspe"
+    random_share: Unit = 0.1
+
+
+class AtlasConfig(BaseModel):
+    """The content of `atlas.toml`.
+
+    Attributes
+    ----------
+    label_set : str
+        Whose structures the atlas holds, and under which names it is released.
+    catalog : str
+        A PostgreSQL URL; empty for `catalog.db` in the atlas folder.
+    members : tuple of str
+        The models that predict, or variants of one (`ctatlas/base+shift`).
+    licence : str
+        Of the masks that are made here, for releases.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    label_set: str = "abdomenatlas-1.1"
+    catalog: str = ""
+    members: tuple[str, ...] = ("ctatlas/base",)
+    licence: str = ""
+    description: str = ""
+    assembly: Assembly = Assembly()
+    queries: Queries = Queries()
+
+    @field_validator("format")
+    @classmethod
+    def _readable(cls, given: int) -> int:
+        if given > FORMAT:
+            raise ValueError(f"is format {given}, from a newer ctatlas; this one reads up to {FORMAT}")
+        return given
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Return the atlas's structures, canonical names in the order of their ids."""
+        return tuple(structure for _, structure in sorted(label_set(self.label_set).labels.items()))
+
+
+def read_config(folder: Path) -> AtlasConfig:
+    """Read an atlas's `atlas.toml`.
+
+    Raises
+    ------
+    AtlasError
+        When there is none, or what it says can't be: each fault named in one line.
+    """
+    path = folder / CONFIG
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = AtlasConfig.model_validate(table)
+        label_set(config.label_set)
+    except FileNotFoundError:
+        raise AtlasError(f"{folder}: is no atlas (no {CONFIG}); 'ctatlas init {folder}' makes one") from None
+    except NotADirectoryError:
+        raise AtlasError(f"{folder}: is a file, expected an atlas folder") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise AtlasError(f"{path}: can't be read ({error}); mend it") from None
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise AtlasError(f"{path}: {faults}") from None
+    except ModelError as error:
+        raise AtlasError(f"{path}: {error}") from None
+    return config
+
+
+def write_config(config: AtlasConfig, folder: Path) -> None:
+    """Write a new `atlas.toml`, with a word about each line for the person who edits it."""
+    strategy, share = config.queries.strategy, config.queries.random_share
+    lines = [
+        f"format = {config.format}",
+        f"name = {_quoted(config.name)}",
+        f"description = {_quoted(config.description)}",
+        "",
+        "# Whose structures the atlas holds, and under which names it is released: 'ctatlas models info' lists more.",
+        f"label_set = {_quoted(config.label_set)}",
+        "",
+        "# Empty: catalog.db beside this file. Or postgresql://user@host/database",
+        f"catalog = {_quoted(config.catalog)}",
+        "",
+        "# Models that predict; name+variant is the model on altered input. More than one lets them disagree.",
+        f"members = [{', '.join(map(_quoted, config.members))}]",
+        "",
+        "# Of the masks made here; a release states it beside the licences of the source datasets.",
+        f"licence = {_quoted(config.licence)}",
+        "",
+        "[assembly]",
+        "# Whose mask wins, the best first; other rules for single structures under [assembly.structures].",
+        f"priorities = [{', '.join(map(_quoted, config.assembly.priorities))}]",
+        "",
+        "[queries]",
+        "# How cases are chosen for revision, and the part of each queue that is drawn at random (error estimate).",
+        f"strategy = {_quoted(strategy)}",
+        f"random_share = {share}",
+        "",
+    ]
+    with whole_file(folder / CONFIG) as file:
+        file.write("\n".join(lines).encode())
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(letter if letter.isprintable() else " " for letter in escaped) + '"'
