@@ -1,0 +1,69 @@
+"""The attention of one case, all structures: what the step writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ctatlas.atlas.attention.boxed import NOWHERE, Boxed
+from ctatlas.atlas.attention.ensemble import Member, combined
+from ctatlas.atlas.attention.hotspots import StructureAttention, attention_of, by_gain
+from ctatlas.atlas.attention.limits import limits
+from ctatlas.atlas.attention.maps import Prior, doubt
+from ctatlas.atlas.attention.overlaps import overlaps
+from ctatlas.atlas.records import AttentionRecord, HotSpot, HotSpotsRecord
+from ctatlas.volume import Grid
+
+MembersOf = Callable[[str], Sequence[Member]]
+
+
+def ensemble_masks(structures: Iterable[str], members_of: MembersOf, grid: Grid) -> dict[str, Boxed]:
+    """Return the masks of the ensemble, bool: where a structure is more likely than not by the members' mean."""
+    return {name: combined(members_of(name), grid).mask for name in structures}
+
+
+def attend(
+    structures: Iterable[str],
+    members_of: MembersOf,
+    masks: Mapping[str, Boxed],
+    grid: Grid,
+    priors: Mapping[str, tuple[Prior, ...]] | None = None,
+) -> Iterator[tuple[str, StructureAttention]]:
+    """Yield where to look, one structure after the other; of probabilities only one structure's are held.
+
+    Parameters
+    ----------
+    structures : iterable of str
+        Those without a trusted label.
+    members_of : callable
+        Gives the members of the ensemble for a structure; asked once for each.
+    masks : mapping of str to Boxed
+        bool, of all structures that may collide, those with a trusted label too: from `ensemble_masks`, or those that
+        an assembly would choose.
+    grid : Grid
+        Of the scan.
+    priors : mapping, optional
+        The rules that a structure breaks.
+    """
+    collisions = overlaps(masks)
+    nothing = Boxed.zeros(grid.shape, NOWHERE, np.bool_)
+    for name in structures:
+        broken = (priors or {}).get(name, ())
+        mask = masks.get(name, nothing)
+        maps = doubt(combined(members_of(name), grid), mask, grid, collisions.get(name), broken)
+        mask_ml = int(np.count_nonzero(mask.values)) * grid.voxel_ml
+        yield name, attention_of(name, maps, mask_ml, grid, broken)
+
+
+def hot_spots_record(
+    found: Mapping[str, tuple[AttentionRecord, Sequence[HotSpot]]], members: Sequence[str], preset: str = "default"
+) -> HotSpotsRecord:
+    """Gather a case's hot spots, the most gain a minute first; the longest lists are cut at their end."""
+    spots = sorted((spot for _, each in found.values() for spot in each), key=by_gain)
+    return HotSpotsRecord(
+        preset=preset,
+        members=tuple(members),
+        structures={name: record for name, (record, _) in found.items()},
+        hotspots=tuple(spots[: limits().hot_spots_at_most]),
+    )

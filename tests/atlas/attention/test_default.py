@@ -1,0 +1,213 @@
+"""The corrected attention: what the published one cannot see is seen, and only blur is passed over."""
+
+import numpy as np
+import pytest
+
+from ctatlas.atlas.attention import (
+    Boxed,
+    Member,
+    Prior,
+    attend,
+    attention_of,
+    combined,
+    doubt,
+    ensemble_masks,
+    hot_spots_record,
+    limits,
+    minutes,
+    overlaps,
+    ranked_cases,
+    ranked_structures,
+    ranking_csv,
+)
+from ctatlas.atlas.attention.maps import Cause
+from ctatlas.kernels.boxes import Box
+from ctatlas.volume import Grid
+
+FINE = Grid((60, 50, 40), np.diag([-1.1, -0.9, 2.0, 1.0]))
+COARSE = FINE.resampled((4.0, 4.0, 4.0))
+
+
+def ball(center_mm, radius_mm, grid=COARSE, inside=255):
+    index = np.stack(np.indices(grid.shape), axis=-1)
+    distance = np.linalg.norm(grid.world(index) - center_mm, axis=-1)
+    return Member(np.where(distance < radius_mm, inside, 0).astype(np.uint8), grid)
+
+
+def brick(lo_mm, hi_mm, value, grid=FINE):
+    """Fill the voxels whose centres lie in a box of the world (x and y run to the negative)."""
+    world = grid.world(np.stack(np.indices(grid.shape), axis=-1))
+    inside = ((world >= lo_mm) & (world < hi_mm)).all(axis=-1)
+    return Member(np.where(inside, value, 0).astype(np.uint8), grid)
+
+
+def found_for(members, name="liver", priors=(), masks=None):
+    masks = masks or ensemble_masks([name], lambda _: members, FINE)
+    (_, found), *_ = attend([name], lambda _: members, masks, FINE, {name: tuple(priors)})
+    return found
+
+
+MIDDLE = FINE.world((30, 25, 20))
+
+
+def test_the_blur_of_a_coarse_grid_is_no_doubt():
+    sure = found_for([ball(MIDDLE, 18)] * 3)
+    assert sure.record.ml == 0
+    assert sure.hotspots == ()
+
+
+def test_a_thin_vessel_that_nobody_is_sure_of_stays():
+    vessel = brick((-34, -23, 2), (-32, -21, 70), 140)  # 2 mm thick: the published opening drops it
+    found = found_for([vessel] * 3, "aorta")
+    assert found.record.entropy_ml == pytest.approx(np.count_nonzero(vessel.values) * FINE.voxel_ml)
+    assert found.hotspots[0].reason == "members are unsure"
+
+
+def test_an_organ_that_all_miss_with_some_probability_is_seen():
+    faint = brick((-50, -40, 10), (-20, -10, 50), 38)  # 0.15 everywhere, nowhere above one half
+    found = found_for([faint] * 3, "spleen")
+    volume_ml = np.count_nonzero(faint.values) * FINE.voxel_ml
+    assert found.record.ml == pytest.approx(volume_ml, rel=0.02)
+    assert found.record.score == 1.0  # nothing to lose, everything to gain
+    assert sum(spot.ml for spot in found.hotspots) == pytest.approx(found.record.ml)
+
+
+def test_members_that_disagree_by_a_thin_layer_are_seen():
+    members = [brick((-50, -40, 10), (x, -10, 50), 255) for x in (-20, -20, -18)]
+    found = found_for(members)
+    assert found.record.disagreement_ml == pytest.approx(2 * 30 * 40 / 1000, rel=0.2)
+    assert found.hotspots[0].reason.startswith("members disagree")
+
+
+def test_crumbs_are_dropped_by_what_may_be_wrong_in_them():
+    crumb = brick((-34, -23, 20), (-31, -20, 24), 128)
+    assert np.count_nonzero(crumb.values) * FINE.voxel_ml * 0.5 < limits().piece_at_least_wrong_ml
+    assert found_for([crumb]).record.ml == 0
+
+
+def test_scores_do_not_depend_on_voxel_size():
+    fine = FINE.resampled((0.6, 0.6, 0.7))
+    members = [brick((-50, -40, 10), (x, -10, 50), 255, fine) for x in (-20, -20, -14)]
+    masks = ensemble_masks(["liver"], lambda _: members, fine)
+    (_, on_fine), *_ = attend(["liver"], lambda _: members, masks, fine)
+    on_scan = found_for(members)
+    assert on_fine.record.score == pytest.approx(on_scan.record.score, rel=0.1)
+    assert on_fine.record.ml == pytest.approx(on_scan.record.ml, rel=0.15)
+
+
+def test_a_small_organ_counts_as_much_as_a_large_one():
+    small = found_for([brick((-40, -30, 20), (x, -20, 30), 255) for x in (-30, -25)], "adrenal_gland_left")
+    large = found_for([brick((-60, -40, 10), (x, -10, 70), 255) for x in (-50, -35)], "liver")
+    assert small.record.ml < large.record.ml / 50
+    assert 0.5 < small.record.score / large.record.score < 2
+
+
+def masks_of(**members):
+    return ensemble_masks(members, lambda name: [members[name]], FINE)
+
+
+def test_overlaps_of_all_that_may_not_overlap_are_marked():
+    a, b = brick((-50, -40, 10), (-25, -10, 50), 255), brick((-30, -40, 10), (-10, -10, 50), 255)
+    marked = overlaps(masks_of(aorta=a, inferior_vena_cava=b))  # the published list leaves vessels out
+    shared = np.count_nonzero((a.values > 0) & (b.values > 0))
+    assert marked["aorta"].values.sum() == marked["inferior_vena_cava"].values.sum() == shared > 0
+    assert overlaps(masks_of(liver=a, liver_tumor=b)) == {}
+
+
+def test_an_overlap_becomes_a_hot_spot_of_both():
+    members = {
+        "aorta": [brick((-50, -40, 10), (-25, -10, 50), 255)],
+        "liver": [brick((-30, -40, 10), (-10, -10, 50), 255)],
+    }
+    masks = ensemble_masks(members, members.__getitem__, FINE)
+    found = dict(attend(members, members.__getitem__, masks, FINE))
+    for name in members:
+        assert found[name].record.overlap_ml > 0
+        assert found[name].hotspots[0].reason == "overlaps a structure that it may not"
+        spot = found[name].hotspots[0]
+        assert found[name].heat.whole()[tuple(slice(a, b) for a, b in zip(spot.lo, spot.hi, strict=True))].max() == 254
+
+
+def test_a_broken_rule_marks_the_structure_in_its_box():
+    sure = brick((-50, -40, 10), (-20, -10, 50), 255)
+    prior = Prior("side swapped", "error", Box((0, 0, 0), FINE.shape))
+    found = found_for([sure], "kidney_left", [prior])
+    assert found.record.prior_ml == pytest.approx(np.count_nonzero(sure.values) * FINE.voxel_ml)
+    assert {spot.reason for spot in found.hotspots} == {"rule side swapped"}
+    assert found_for([sure], "kidney_left", [Prior("odd", "note", prior.box)]).hotspots == ()
+
+
+def test_a_structure_that_must_be_there_is_asked_for():
+    nothing = brick((0, 0, 0), (0, 0, 0), 255)
+    found = found_for([nothing], "liver", [Prior("missing", "error", None)])
+    assert found.record.score == 1.0
+    (spot,) = found.hotspots
+    assert (spot.lo, spot.hi) == ((0, 0, 0), FINE.shape)
+    assert spot.minutes == minutes().draw_structure
+    assert "missing" in spot.reason
+
+
+def test_hot_spots_fit_a_screen_and_hold_the_whole_map():
+    large = Grid((50, 40, 60), np.diag([4.0, 4.0, 4.0, 1.0]))
+    values = np.zeros(large.shape, np.uint8)
+    values[2:48, 3:39, 1:59] = 128
+    members = [Member(values, large)]
+    masks = ensemble_masks(["liver"], lambda _: members, large)
+    (_, found), *_ = attend(["liver"], lambda _: members, masks, large)
+    extents = [np.subtract(spot.hi, spot.lo) * 4.0 for spot in found.hotspots]
+    assert np.max(extents) <= limits().hot_spot_at_most_mm
+    assert sum(spot.ml for spot in found.hotspots) == pytest.approx(found.record.ml)
+    assert sum(spot.score for spot in found.hotspots) == pytest.approx(found.record.score)
+    rates = [spot.score / spot.minutes for spot in found.hotspots]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_box_lies_where_the_world_says():
+    members = [brick((-40, -30, 20), (-28, -20, 36), value) for value in (0, 255)]
+    (spot,) = found_for(members).hotspots
+    centre = FINE.world((np.array(spot.lo) + spot.hi - 1) / 2)
+    assert spot.center_mm == pytest.approx(centre, abs=0.01)
+    assert spot.center_mm == pytest.approx((-34, -25, 28), abs=1.5)
+
+
+def test_flags_say_which_map_speaks():
+    ensemble = combined([brick((-50, -40, 10), (-20, -10, 50), value) for value in (100, 160)], FINE)
+    maps = doubt(ensemble, ensemble.mask, FINE)
+    assert set(np.unique(maps.causes.values)) == {0, Cause.ENTROPY | Cause.DISAGREEMENT}
+    assert maps.risk.values.max() == 125  # min(p, 1 - p) of the mean 130
+    assert attention_of("liver", maps, 40.0, FINE).record.entropy_ml > 0
+
+
+def test_lists_go_by_gain_and_name_ties_alphabetically():
+    seen = found_for([brick((-50, -40, 10), (x, -10, 50), 255) for x in (-20, -30)])
+    calm = found_for([ball(MIDDLE, 18)])
+    records = {
+        name: hot_spots_record({"liver": (found.record, found.hotspots)}, ["a", "b"])
+        for name, found in {"case-2": calm, "case-1": calm, "case-3": seen}.items()
+    }
+    assert [row.name for row in ranked_cases(records)] == ["case-3", "case-1", "case-2"]
+    (liver,) = ranked_structures(records)
+    assert (liver.n, liver.score) == (1, pytest.approx(seen.record.score))
+    assert ranking_csv(ranked_cases(records)).splitlines()[0] == "rank,name,score,ml,minutes,n"
+
+
+def test_long_lists_end_with_the_least_gain():
+    spot = found_for([brick((-50, -40, 10), (x, -10, 50), 255) for x in (-20, -30)]).hotspots[0]
+    many = [spot.model_copy(update={"score": n / 1000}) for n in range(limits().hot_spots_at_most + 5)]
+    record = hot_spots_record({"liver": (found_for([ball(MIDDLE, 18)]).record, many)}, ["a"])
+    assert len(record.hotspots) == limits().hot_spots_at_most
+    assert min(each.score for each in record.hotspots) == pytest.approx(0.005)
+
+
+def test_nothing_at_all_is_nothing_to_look_at():
+    nothing = Member(np.zeros(COARSE.shape, np.uint8), COARSE)
+    found = found_for([nothing, nothing])
+    assert (found.record.ml, found.record.score, found.hotspots) == (0, 0, ())
+    assert found.heat.whole().shape == FINE.shape
+
+
+def test_a_mask_that_no_member_supports_needs_no_probabilities():
+    mask = Boxed.of(brick((-50, -40, 10), (-20, -10, 50), 255).values > 0)
+    nothing = Member(np.zeros(COARSE.shape, np.uint8), COARSE)
+    found = found_for([nothing], "liver", [Prior("leak", "warning", mask.box)], {"liver": mask})
+    assert found.record.prior_ml > 0
