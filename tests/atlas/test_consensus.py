@@ -36,7 +36,7 @@ def test_staple_gives_what_simple_itk_gives_within_the_box(n: int) -> None:
     truth = ball(4.2)
     rates = [(0.95, 0.99), (0.8, 0.97), (0.99, 0.9), (0.7, 0.995), (0.9, 0.95)][:n]
     masks = [noisy(truth, *rate, seed) for seed, rate in enumerate(rates)]
-    near = 1e-3 if n == 2 else 1e-5  # two annotators fit a whole curve of qualities equally well
+    near = 2e-3 if n == 2 else 1e-5  # two annotators fit a whole curve of qualities equally well
     votes = Votes.of(masks)
     ours = staple(votes)
     cut = [np.ascontiguousarray(mask[votes.box]) for mask in masks]

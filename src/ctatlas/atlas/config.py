@@ -28,12 +28,16 @@ class Assembly(BaseModel):
         The kinds of masks, the best first.
     structures : mapping of str to tuple of str
         Other priorities for single structures.
+    annotators : str
+        When several people revised a structure: "latest" takes the last revision; "majority" and "staple" make one mask
+        of everybody's last.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     priorities: tuple[LabelKind, ...] = ("original", "revised", "pseudo")
     structures: dict[str, tuple[LabelKind, ...]] = {}
+    annotators: Literal["latest", "majority", "staple"] = "latest"
 
     @field_validator("structures")
     @classmethod
@@ -151,6 +155,8 @@ def write_config(config: AtlasConfig, folder: Path) -> None:
         "[assembly]",
         "# Whose mask wins, the best first; other rules for single structures under [assembly.structures].",
         f"priorities = [{', '.join(map(_quoted, config.assembly.priorities))}]",
+        '# Several people revised a structure: "latest" takes the last; "majority" or "staple" all of them.',
+        f"annotators = {_quoted(config.assembly.annotators)}",
         "",
         "[queries]",
         "# How cases are chosen for revision, and the part of each queue that is drawn at random (error estimate).",

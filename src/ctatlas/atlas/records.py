@@ -268,13 +268,46 @@ class Conflict(Record):
     rule: str
 
 
+class AgreementRecord(Record):
+    """How far several people agree who revised one structure.
+
+    Attributes
+    ----------
+    revisions : tuple of int
+        Everybody's last.
+    dice, lowest_dice : float
+        Mean and lowest of all pairs.
+    kappa : float
+        Fleiss's, over the box that holds all masks.
+    disputed_ml : float
+        Volume that some have and some don't.
+    sensitivity, specificity : tuple of float
+        Of each revision, as STAPLE estimates them within the box.
+    """
+
+    revisions: tuple[int, ...]
+    dice: float
+    lowest_dice: float
+    kappa: float
+    disputed_ml: float
+    sensitivity: tuple[float, ...] = ()
+    specificity: tuple[float, ...] = ()
+
+
 class ProvenanceRecord(Record):
-    """`assembled/provenance.json`."""
+    """`assembled/provenance.json`.
+
+    Attributes
+    ----------
+    masks : mapping of str to AssembledMask
+        A structure of the label set that is not here is not known: nobody annotated, revised or predicted it.
+    """
 
     format: int = 1
     label_set: str
     masks: dict[str, AssembledMask]
     conflicts: tuple[Conflict, ...] = ()
+    agreement: dict[str, AgreementRecord] = {}
 
 
 class QueryItem(Record):

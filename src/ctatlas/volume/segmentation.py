@@ -171,17 +171,16 @@ class Segmentation:
         if not all(0 < identity < 2**16 for identity in ids.values()):
             raise ValueError("ids are not all within 1..65535")
         dtype = np.uint8 if max(ids.values(), default=0) <= 255 else np.uint16
-        wanted = {name: self._place(name) for name in ids}
-        if len({place.layer for place in wanted.values()}) == 1:
-            table = np.zeros(256, dtype)
-            for name, place in wanted.items():
-                table[place.value] = ids[name]
-            (layer,) = {place.layer for place in wanted.values()}
-            return np.asfortranarray(table[self.layers[layer]])
-        labels = np.zeros(self.grid.shape, dtype, order="F")
-        for name in wanted:
-            labels[self.mask(name)] = ids[name]
-        return labels
+        layers: dict[int, np.ndarray] = {}  # layer -> its values -> place among `ids`, counted from 1
+        for position, name in enumerate(ids, start=1):
+            place = self._place(name)
+            layers.setdefault(place.layer, np.zeros(256, np.uint16 if len(ids) > 255 else np.uint8))[place.value] = (
+                position
+            )
+        found = np.zeros(self.grid.shape, np.uint8, order="F")
+        for number, positions in layers.items():
+            found = np.maximum(found, positions[self.layers[number]])
+        return np.asfortranarray(np.array([0, *ids.values()], dtype)[found])
 
     def reoriented(self, code: str) -> Segmentation:
         """Return the same structures with the axes in the order and direction of a code such as ``"RAS"``."""

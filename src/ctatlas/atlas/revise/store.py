@@ -15,7 +15,7 @@ from ctatlas.anatomy import canonical_name
 from ctatlas.atlas.layout import MASK, CasePlace
 from ctatlas.atlas.records import CaseRecord, RevisedMask, RevisionRecord, read_record, write_record
 from ctatlas.errors import AtlasError
-from ctatlas.execution import RECORD, result_folder
+from ctatlas.execution import RECORD, result_folder, whole_record
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.volume import write_mask
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ctatlas.volume import Grid
 
 REVISION = "revision.json"
+RULES = "rules"  # the author of what a check corrected
 STEP_VERSION = 1
 
 
@@ -87,6 +88,25 @@ def store_revision(
         write_record(record, folder / REVISION)
         run |= {"key": sha256_json(record.model_dump()), "ctatlas": ctatlas.__version__}
     return record
+
+
+def revision_records(place: CasePlace) -> dict[int, RevisionRecord]:
+    """Read what was revised of a case, by number, the oldest first; what an interrupted process left does not count.
+
+    Raises
+    ------
+    AtlasError
+        When a revision is damaged: masks of it that are lost must not pass for never drawn.
+    """
+    records = {}
+    for folder in place.revisions():
+        if _is_unfinished(folder):
+            continue
+        if whole_record(folder) is None:
+            raise AtlasError(f"{folder}: is damaged: not all its files are there; 'ctatlas doctor ATLAS' says which")
+        record = read_record(RevisionRecord, folder / REVISION)
+        records[record.number] = record
+    return records
 
 
 def _refuse_what_cannot_be(

@@ -1,0 +1,155 @@
+"""The one mask of each structure of a case, put together in memory.
+
+`sources` decided from the records whose mask it is; here the masks are read, `ensemble` makes one prediction of several
+models', `consensus` one mask of several annotators', `resolve` settles who keeps a voxel, `nest` lets organs include
+their tumors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ctatlas.atlas.consensus import CONSENSUS, Votes, agreement, staple
+from ctatlas.atlas.ensemble import Collision, decided, differences, mean_probability
+from ctatlas.atlas.layout import MASK
+from ctatlas.atlas.nest import nested
+from ctatlas.atlas.records import AgreementRecord
+from ctatlas.atlas.resolve import resolved
+from ctatlas.atlas.sources import Member, Sources
+from ctatlas.errors import ScanError
+from ctatlas.volume import Grid, LabelMap, Segmentation, read_labels
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The one mask of each structure of a case.
+
+    Attributes
+    ----------
+    masks : Segmentation
+        On the scan's grid, in the order of the label set.
+    collisions : tuple of Collision
+    agreement : mapping of str to AgreementRecord
+    """
+
+    masks: Segmentation
+    collisions: tuple[Collision, ...]
+    agreement: Mapping[str, AgreementRecord]
+
+
+def assembled(sources: Sources) -> Assembly:
+    """Put a case's masks together, in memory.
+
+    Raises
+    ------
+    ScanError
+        When a mask can't be read or lies on another grid.
+    """
+    pseudo, collisions = _predicted(sources)
+    agreements: dict[str, AgreementRecord] = {}
+    masks = pseudo.with_masks(_drawn(sources, agreements)).select(sources.claims)
+    masks, more = resolved(masks, sources.claims, partial(_probability, sources.members, sources.grid))
+    masks = nested(masks, {name: claim.rank for name, claim in sources.claims.items()})
+    return Assembly(masks, (*collisions, *more), dict(sorted(agreements.items())))
+
+
+def _predicted(sources: Sources) -> tuple[Segmentation, list[Collision]]:
+    """Return the structures whose masks are predicted, and what the models' votes about them cost each."""
+    wanted = set(sources.of_kind("pseudo"))
+    if not wanted:
+        return Segmentation(sources.grid), []
+    known = [{sources.ids[name] for name in member.known.values() if name in sources.ids} for member in sources.members]
+    names = {number: name for name, number in sources.ids.items() if any(number in one for one in known)}
+    found = differences(_in_atlas_ids(member, sources) for member in sources.members)
+    maps = partial(_maps, sources.members)
+    all_there = all(_has_probabilities(member, sources.ids) for member in sources.members)
+    labels, collisions = decided(found, names, sources.grid, maps if all_there else None, known)
+    masks = Segmentation.from_labels(sources.grid, labels, names)
+    masks = nested(masks, dict.fromkeys(masks.names, 0))  # the label map left holes in organs where their tumors are
+    return masks.select(name for name in masks.names if name in wanted), [
+        collision for collision in collisions if {collision.winner, collision.loser} <= wanted
+    ]
+
+
+def _drawn(sources: Sources, agreements: dict[str, AgreementRecord]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the masks that people drew; fill in how far they agree."""
+    for name in sources.of_kind("original"):
+        mask = np.zeros(sources.grid.shape, bool, order="F")
+        for part in sources.parts[name]:
+            mask |= _on_grid(sources.place.original / f"{part}{MASK}", sources.grid).labels != 0
+        yield name, mask
+    for name, revised in sources.revised.items():
+        if revised.people:
+            votes = Votes.of(_revision(sources, name, number) for number in revised.people)
+            agreements[name] = _agreement(votes, revised.people, sources.grid)
+        if len(revised.used) > 1:
+            yield name, CONSENSUS[sources.annotators](votes)
+        else:
+            yield name, _revision(sources, name, revised.used[0])
+
+
+def _revision(sources: Sources, name: str, number: int) -> np.ndarray:
+    found = _on_grid(sources.place.revision(number) / f"{name}{MASK}", sources.grid)
+    return np.asarray(found.labels != 0)
+
+
+def _agreement(votes: Votes, revisions: tuple[int, ...], grid: Grid) -> AgreementRecord:
+    found, estimated = agreement(votes), staple(votes)
+    return AgreementRecord(
+        revisions=revisions,
+        dice=found.dice,
+        lowest_dice=found.lowest_dice,
+        kappa=found.kappa,
+        disputed_ml=found.disputed_voxels * grid.voxel_ml,
+        sensitivity=tuple(estimated.sensitivity.tolist()),
+        specificity=tuple(estimated.specificity.tolist()),
+    )
+
+
+def _in_atlas_ids(member: Member, sources: Sources) -> np.ndarray:
+    """Return a member's label map in the ids of the atlas; structures that the atlas does not have become nothing."""
+    path = member.folder / "labels.nii.gz"
+    labels = _on_grid(path, sources.grid).labels
+    table, listed = np.zeros(256, np.uint8), np.zeros(256, bool)
+    listed[[0, *member.known]] = True
+    for number, name in member.known.items():
+        table[number] = sources.ids.get(name, 0)
+    if labels.dtype != np.uint8 or not listed[labels].all():
+        value = int(labels.max()) if labels.dtype != np.uint8 else int(labels[~listed[labels]][0])
+        raise ScanError(f"{path}: holds label {value}, which its labels.json does not name; predict the case again")
+    return labels if (table[listed] == np.flatnonzero(listed)).all() else table[labels]
+
+
+def _on_grid(path: Path, grid: Grid) -> LabelMap:
+    """Read labels that must lie on the scan's voxels."""
+    found = read_labels(path)
+    if not found.grid.is_like(grid):
+        shapes = (" x ".join(map(str, one.shape)) for one in (found.grid, grid))
+        raise ScanError("{}: lies on another grid ({} voxels) than the scan ({})".format(path, *shapes))
+    return found
+
+
+def _has_probabilities(member: Member, ids: Mapping[str, int]) -> bool:
+    return all(_map_file(member, name).is_file() for name in member.known.values() if name in ids)
+
+
+def _map_file(member: Member, name: str) -> Path:
+    return member.folder / "probabilities" / f"{name}{MASK}"
+
+
+def _maps(members: Sequence[Member], name: str) -> Iterator[tuple[np.ndarray, Grid]]:
+    """Yield the probabilities of a structure by every member that knows it."""
+    for member in members:
+        if name in member.known.values() and _map_file(member, name).is_file():
+            found = read_labels(_map_file(member, name))
+            yield found.labels, found.grid
+
+
+def _probability(members: Sequence[Member], grid: Grid, name: str, points: np.ndarray) -> np.ndarray | None:
+    there = any(name in member.known.values() and _map_file(member, name).is_file() for member in members)
+    return mean_probability(_maps(members, name), grid, points) if there else None
