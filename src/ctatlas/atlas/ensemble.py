@@ -171,7 +171,7 @@ class _Score:
             self.inner[at[share >= 0.5]] = number
 
     def winners(self, nothing: np.ndarray | None) -> np.ndarray:
-        """Return the best of each voxel, once "nothing" has competed, too: with what the others left of 1, or as told."""
+        """Return the best of each voxel, once "nothing" has competed, with what others left or as told."""
         share = self.nothing if nothing is None else nothing
         at = np.flatnonzero((self.said == 0).any(axis=0))
         self._compete(0, at, share[at])
