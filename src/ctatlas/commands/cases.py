@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from ctatlas.commands.console import say_json, say_table, showing_progress, tell
-from ctatlas.execution import FAILURES, Outcome, Performer, Task, done_before, perform, perform_all, write_failures
+from ctatlas.execution import (
+    FAILURES,
+    Outcome,
+    Patience,
+    Performer,
+    Task,
+    done_before,
+    perform,
+    perform_all,
+    write_failures,
+)
 from ctatlas.results import NOTICE, expected_bytes
 
 SOME_FAILED = 3
@@ -19,6 +29,7 @@ class Manner:
     """How to work and to talk; nothing of it changes a result."""
 
     workers: int = 1
+    patience: Patience = field(default_factory=Patience)
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
@@ -31,6 +42,7 @@ def run_tasks(
     say_done: Callable[[Sequence[Outcome]], None],
     *,
     do: Performer = perform,
+    failures: str = FAILURES,
 ) -> int:
     """Do what is not yet done, say what came of it, and return the exit code.
 
@@ -39,25 +51,27 @@ def run_tasks(
     tasks : sequence of Task
         A single one that fails raises; of several each failure is a row of `failures.csv`.
     out : Path
-        Where `failures.csv` goes.
+        Where the table of failures goes.
     manner : Manner
     say_done : callable
         Says what is there now, in a way that fits the command.
     do : callable, optional
         How one task is done.
+    failures : str, optional
+        What the table of failures is called.
     """
     if len(tasks) == 1:
         with showing_progress(quiet=manner.quiet) as progress:
             outcomes = [do(tasks[0], progress)]
     else:
-        outcomes = _many(tasks, out, manner, do)
+        outcomes = _many(tasks, out / failures, manner, do)
     n_failed = sum(outcome.state == "failed" for outcome in outcomes)
     if manner.as_json:
         say_json({"notice": NOTICE, "cases": [_as_json(outcome) for outcome in outcomes]})
     elif not manner.quiet:
         say_done(outcomes)
     if n_failed:
-        tell(f"{n_failed} of {len(outcomes)} failed: {out / FAILURES}")
+        tell(f"{n_failed} of {len(outcomes)} failed: {out / failures}")
     return SOME_FAILED if n_failed else 0
 
 
@@ -76,18 +90,19 @@ def state_of(outcome: Outcome) -> str:
     return "there already" if outcome.state == "there" else outcome.state
 
 
-def _many(tasks: Sequence[Task], out: Path, manner: Manner, do: Performer) -> list[Outcome]:
+def _many(tasks: Sequence[Task], failures: Path, manner: Manner, do: Performer) -> list[Outcome]:
     outcomes: list[Outcome] = []
     try:
         with showing_progress(quiet=manner.quiet) as progress:
-            for outcome in perform_all(tasks, workers=manner.workers, progress=progress, do=do):
+            doing = perform_all(tasks, workers=manner.workers, progress=progress, do=do, patience=manner.patience)
+            for outcome in doing:
                 outcomes.append(outcome)
                 if outcome.state == "failed":
                     tell(f"{outcome.case}: {outcome.stage}: {outcome.reason}")
                     if manner.debug and outcome.trace:
                         tell(outcome.trace)
     finally:  # also when interrupted
-        write_failures(out, outcomes)
+        write_failures(failures.parent, outcomes, failures.name)
     order = {task.case: number for number, task in enumerate(tasks)}
     return sorted(outcomes, key=lambda outcome: order[outcome.case])
 
@@ -107,7 +122,7 @@ def _planned(task: Task) -> dict[str, object]:
         "reads_files": len(task.inputs),
         "reads_bytes": task.input_bytes,
         "writes_files": 0 if there else len(task.makes) + 1,  # and run.json
-        "writes_bytes_about": 0 if there else expected_bytes(task.makes, task.input_bytes),
+        "writes_bytes_about": 0 if there else task.bytes_about or expected_bytes(task.makes, task.input_bytes),
         "folder": str(task.folder),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,3 +28,17 @@ Repair = Annotated[
     bool,
     flag("--repair", text="Resample a scan that is tilted or sheared, incomplete or unevenly spaced."),
 ]
+
+# Of the steps of an atlas
+AtlasFolder = Annotated[Path, typer.Argument(metavar="ATLAS", help="An atlas folder, made by 'ctatlas init'.")]
+Cases = Annotated[
+    list[str] | None, typer.Option("--case", "-c", metavar="ID", help="Only this case; may be given several times.")
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Only every N-th case from the I-th on: one job of N on an atlas."),
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="Give a case up that takes longer.")
+]
+Retries = Annotated[int, typer.Option("--retries", min=0, help="Try a case that failed so often again.")]

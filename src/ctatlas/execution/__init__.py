@@ -1,20 +1,27 @@
 """Run a step over many cases: here, or in local processes.
 
-`task` says what one case needs and gives → `result` keeps its folder whole or absent → `local` does many, whatever
-becomes of one.
+`task` says what one case needs and gives → `result` keeps its folder whole or absent → `perform` does one, in its
+`time_limit` → `executors` do many, here or in processes → `many` does those that failed again. `failures` is the table
+of what never worked, `spread` does one small thing to many items.
 """
 
+from ctatlas.execution.executors import Executor, LocalPool, ThisProcess
 from ctatlas.execution.failures import FAILURES, write_failures
-from ctatlas.execution.local import Outcome, Performer, done_before, perform, perform_all, perform_in_place
+from ctatlas.execution.many import Patience, perform_all
+from ctatlas.execution.perform import Outcome, Performer, done_before, perform, perform_in_place
 from ctatlas.execution.result import RECORD, result_folder, whole_record
 from ctatlas.execution.task import Task
 
 __all__ = [
     "FAILURES",
     "RECORD",
+    "Executor",
+    "LocalPool",
     "Outcome",
+    "Patience",
     "Performer",
     "Task",
+    "ThisProcess",
     "done_before",
     "perform",
     "perform_all",

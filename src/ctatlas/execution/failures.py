@@ -13,13 +13,13 @@ from ctatlas.execution.result import said_in_a_line
 from ctatlas.volume import whole_file
 
 if TYPE_CHECKING:
-    from ctatlas.execution.local import Outcome
+    from ctatlas.execution.perform import Outcome
 
 FAILURES = "failures.csv"
 _COLUMNS = ("case", "stage", "reason")
 
 
-def write_failures(folder: Path, outcomes: Iterable[Outcome]) -> None:
+def write_failures(folder: Path, outcomes: Iterable[Outcome], name: str = FAILURES) -> None:
     """Write the cases that failed, with stage and reason; where none did, remove the table of an earlier run.
 
     Raises
@@ -28,7 +28,7 @@ def write_failures(folder: Path, outcomes: Iterable[Outcome]) -> None:
         When the folder can't be written to.
     """
     rows = [(outcome.case, outcome.stage, outcome.reason) for outcome in outcomes if outcome.state == "failed"]
-    path = folder / FAILURES
+    path = folder / name
     if not rows:
         if _is_ours(path):
             with said_in_a_line(path):

@@ -35,6 +35,8 @@ class Task:
         Everything else that decides it, in words of JSON: model and weights, options, seed.
     makes : sequence of str
         The files that `work` makes, relative to the folder, so that nobody else's are replaced.
+    bytes_about : int
+        What they will take, for plans; 0 where nobody knows.
     """
 
     case: str
@@ -45,6 +47,7 @@ class Task:
     inputs: Sequence[Path] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     makes: Sequence[str] = ()
+    bytes_about: int = 0
 
     @cached_property
     def content(self) -> str:

@@ -1,0 +1,89 @@
+"""`ctatlas status`: what an atlas holds and what is left to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctatlas.commands.options import AsJson, AtlasFolder, Debug, flag
+
+if TYPE_CHECKING:
+    from ctatlas.atlas import Atlas
+
+EXAMPLE = "ctatlas status my-atlas"
+_KINDS = ("original", "pseudo", "revised", "assembled")
+_STEPS = ("predict", "attend", "check", "assemble")
+
+
+def status(
+    folder: AtlasFolder,
+    *,
+    sync: Annotated[bool, flag("--sync", text="Read the cases' files first: after --shard jobs, or edits.")] = False,
+    top: Annotated[int, typer.Option(min=0, help="How many cases to rank by attention.")] = 10,
+    json: AsJson = False,
+    debug: Debug = False,  # noqa: ARG001 - read by the program
+) -> None:
+    """Say what an atlas holds: cases, masks and where they come from, steps done, where to look next."""
+    from ctatlas.atlas import Atlas
+    from ctatlas.commands.console import say_json, tell
+
+    atlas = Atlas.open(folder)
+    if sync:
+        with atlas.writing():
+            faults, gone = atlas.synchronise()
+        for line in (*faults, *(f"{case}: its folder is gone; no longer in the index" for case in gone)):
+            tell(line)
+    found = _ask(atlas, top)
+    if json:
+        say_json(found)
+    else:
+        _say(found)
+
+
+def _ask(atlas: Atlas, top: int) -> dict[str, Any]:
+    from ctatlas.atlas.catalog import questions
+
+    with atlas.catalog() as catalog, catalog.session() as session:
+        cases, revisions, minutes = questions.revision_totals(session)
+        return {
+            "atlas": atlas.config.name,
+            "label_set": atlas.config.label_set,
+            "cases": questions.case_count(session),
+            "steps": questions.step_counts(session),
+            "labels": questions.label_counts(session),
+            "revisions": {"cases": cases, "n": revisions, "minutes": minutes},
+            "findings": questions.finding_counts(session),
+            "look_first": [
+                {"case": case, "score": round(score, 3), "minutes": round(minutes, 1)}
+                for case, score, minutes in questions.cases_by_attention(session, top)
+            ],
+            "structures_by_attention": [
+                {"structure": name, "score": round(score, 3), "ml": round(ml, 1), "cases": n}
+                for name, score, ml, n in questions.structures_by_attention(session)
+            ],
+        }
+
+
+def _say(found: dict[str, Any]) -> None:
+    from ctatlas.commands.console import say, say_table
+
+    n_cases = sum(found["cases"].values())
+    say(f"{found['atlas']}: {n_cases} cases, label set {found['label_set']}\n")
+    say_table(["dataset", "cases n"], [[name, str(n)] for name, n in found["cases"].items()])
+    say("")
+    say_table(["step", "done for n"], [[step, str(found["steps"].get(step, 0))] for step in _STEPS])
+    revised = found["revisions"]
+    say(f"\n{revised['n']} revisions of {revised['cases']} cases, {revised['minutes']:.0f} minutes.\n")
+    rows = [[name, *(str(kinds.get(kind, 0)) for kind in _KINDS)] for name, kinds in sorted(found["labels"].items())]
+    if rows:
+        say_table(["structure", *(f"{kind} n" for kind in _KINDS)], rows)
+    if found["findings"]:
+        severities = ("error", "warning", "note")
+        counts = [[rule, *(str(n.get(one, 0)) for one in severities)] for rule, n in sorted(found["findings"].items())]
+        say("")
+        say_table(["rule", *(f"{one}s n" for one in severities)], counts)
+    if found["look_first"]:
+        ranked = [[each["case"], f"{each['score']:.2f}", f"{each['minutes']:.1f}"] for each in found["look_first"]]
+        say("\nLook first at:")
+        say_table(["case", "attention value", "minutes n"], ranked)

@@ -1,0 +1,67 @@
+"""Do many tasks, and those that fail again where that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctatlas.execution.executors import Executor, LocalPool, ThisProcess
+from ctatlas.execution.perform import Outcome, Performer, perform
+from ctatlas.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from ctatlas.execution.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a task may take, and how often one that failed is tried again."""
+
+    timeout_s: float | None = None
+    retries: int = 0
+
+
+def perform_all(
+    tasks: Sequence[Task],
+    *,
+    workers: int = 1,
+    progress: Progress = SILENT,
+    do: Performer = perform,
+    patience: Patience = Patience(),
+    executor: Executor | None = None,
+) -> Iterator[Outcome]:
+    """Do every task, and give the outcomes as they come.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        With more than one worker their order of completion is open; what is written is not.
+    workers : int
+        Processes; 1 means this one.
+    progress : Progress
+        With one worker it hears the stages of each case, with several the number of cases.
+    do : callable, optional
+        How one task is done: `perform` or `perform_in_place`.
+    patience : Patience, optional
+    executor : Executor, optional
+        Where to do them, instead of in so many workers.
+
+    Raises
+    ------
+    OutputError
+        When the disk is full or read-only: no other case could be written either.
+    """
+    where = executor or (LocalPool(workers) if workers > 1 and len(tasks) > 1 else ThisProcess())
+    left = list(tasks)
+    for tries_left in range(patience.retries, -1, -1):
+        by_folder = {task.folder: task for task in left}
+        left = []
+        doing = where.outcomes(list(by_folder.values()), do=do, timeout_s=patience.timeout_s, progress=progress)
+        for outcome in doing:
+            if outcome.state == "failed" and tries_left:
+                left.append(by_folder[outcome.folder])
+            else:
+                yield outcome
+        if not left:
+            return
