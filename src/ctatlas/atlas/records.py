@@ -207,6 +207,36 @@ class HotSpotsRecord(Record):
     hotspots: tuple[HotSpot, ...]
 
 
+class PlaceRecord(Record):
+    """A box of one structure that annotators can be asked for; what the numbers mean says `queries.Candidate`.
+
+    Attributes
+    ----------
+    patches : tuple of int
+        255 times the mean probability of each part of the box.
+    """
+
+    structure: str
+    lo: Triple
+    hi: Triple
+    minutes: float
+    gain: float
+    attention_ml: float
+    entropy: float
+    class_entropy: float
+    bald: float
+    foreground_ml: float
+    border_ml: float
+    patches: tuple[int, ...]
+
+
+class PlacesRecord(Record):
+    """`attention/places.json`: all of a case that could be asked for, what needs no eyes too."""
+
+    format: int = 1
+    places: tuple[PlaceRecord, ...]
+
+
 class FindingRecord(Record):
     """What a rule found in a structure of a case.
 
@@ -317,6 +347,8 @@ class QueryItem(Record):
     ----------
     inclusion : float or None
         Of an item drawn at random: the chance that it was drawn, for the estimate of the remaining error.
+    revisions : int
+        How many the case had when it was asked for: only a later one answers.
     """
 
     rank: int
@@ -328,6 +360,7 @@ class QueryItem(Record):
     minutes: float
     is_random: bool = False
     inclusion: float | None = None
+    revisions: int = 0
 
 
 class QueryRecord(Record):

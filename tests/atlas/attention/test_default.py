@@ -1,5 +1,7 @@
 """The corrected attention: what the published one cannot see is seen, and only blur is passed over."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,8 +45,8 @@ def brick(lo_mm, hi_mm, value, grid=FINE):
 
 def found_for(members, name="liver", priors=(), masks=None):
     masks = masks or ensemble_masks([name], lambda _: members, FINE)
-    (_, found), *_ = attend([name], lambda _: members, masks, FINE, {name: tuple(priors)})
-    return found
+    (seen,) = attend([name], lambda _: members, masks, FINE, {name: tuple(priors)})
+    return seen.found
 
 
 MIDDLE = FINE.world((30, 25, 20))
@@ -89,8 +91,8 @@ def test_scores_do_not_depend_on_voxel_size():
     fine = FINE.resampled((0.6, 0.6, 0.7))
     members = [brick((-50, -40, 10), (x, -10, 50), 255, fine) for x in (-20, -20, -14)]
     masks = ensemble_masks(["liver"], lambda _: members, fine)
-    (_, on_fine), *_ = attend(["liver"], lambda _: members, masks, fine)
-    on_scan = found_for(members)
+    (seen,) = attend(["liver"], lambda _: members, masks, fine)
+    on_fine, on_scan = seen.found, found_for(members)
     assert on_fine.record.score == pytest.approx(on_scan.record.score, rel=0.1)
     assert on_fine.record.ml == pytest.approx(on_scan.record.ml, rel=0.15)
 
@@ -120,7 +122,7 @@ def test_an_overlap_becomes_a_hot_spot_of_both():
         "liver": [brick((-30, -40, 10), (-10, -10, 50), 255)],
     }
     masks = ensemble_masks(members, members.__getitem__, FINE)
-    found = dict(attend(members, members.__getitem__, masks, FINE))
+    found = {seen.structure: seen.found for seen in attend(members, members.__getitem__, masks, FINE)}
     for name in members:
         assert found[name].record.overlap_ml > 0
         assert found[name].hotspots[0].reason == "overlaps a structure that it may not"
@@ -153,7 +155,8 @@ def test_hot_spots_fit_a_screen_and_hold_the_whole_map():
     values[2:48, 3:39, 1:59] = 128
     members = [Member(values, large)]
     masks = ensemble_masks(["liver"], lambda _: members, large)
-    (_, found), *_ = attend(["liver"], lambda _: members, masks, large)
+    (seen,) = attend(["liver"], lambda _: members, masks, large)
+    found = seen.found
     extents = [np.subtract(spot.hi, spot.lo) * 4.0 for spot in found.hotspots]
     assert np.max(extents) <= limits().hot_spot_at_most_mm
     assert sum(spot.ml for spot in found.hotspots) == pytest.approx(found.record.ml)
@@ -182,7 +185,7 @@ def test_lists_go_by_gain_and_name_ties_alphabetically():
     seen = found_for([brick((-50, -40, 10), (x, -10, 50), 255) for x in (-20, -30)])
     calm = found_for([ball(MIDDLE, 18)])
     records = {
-        name: hot_spots_record({"liver": (found.record, found.hotspots)}, ["a", "b"])
+        name: hot_spots_record({"liver": found}, ["a", "b"])
         for name, found in {"case-2": calm, "case-1": calm, "case-3": seen}.items()
     }
     assert [row.name for row in ranked_cases(records)] == ["case-3", "case-1", "case-2"]
@@ -192,9 +195,10 @@ def test_lists_go_by_gain_and_name_ties_alphabetically():
 
 
 def test_long_lists_end_with_the_least_gain():
-    spot = found_for([brick((-50, -40, 10), (x, -10, 50), 255) for x in (-20, -30)]).hotspots[0]
-    many = [spot.model_copy(update={"score": n / 1000}) for n in range(limits().hot_spots_at_most + 5)]
-    record = hot_spots_record({"liver": (found_for([ball(MIDDLE, 18)]).record, many)}, ["a"])
+    found = found_for([brick((-50, -40, 10), (x, -10, 50), 255) for x in (-20, -30)])
+    few = found.hotspots[0]
+    many = tuple(few.model_copy(update={"score": n / 1000}) for n in range(limits().hot_spots_at_most + 5))
+    record = hot_spots_record({"liver": replace(found, hotspots=many)}, ["a"])
     assert len(record.hotspots) == limits().hot_spots_at_most
     assert min(each.score for each in record.hotspots) == pytest.approx(0.005)
 

@@ -7,7 +7,7 @@ are `boxed`: only the part around a structure is held.
 """
 
 from ctatlas.atlas.attention.boxed import Boxed
-from ctatlas.atlas.attention.case import attend, ensemble_masks, hot_spots_record
+from ctatlas.atlas.attention.case import Seen, attend, ensemble_masks, hot_spots_record
 from ctatlas.atlas.attention.ensemble import Ensemble, Member, combined
 from ctatlas.atlas.attention.hotspots import StructureAttention, attention_of
 from ctatlas.atlas.attention.limits import limits, minutes
@@ -40,6 +40,7 @@ __all__ = [
     "Prior",
     "PublishedMaps",
     "Ranked",
+    "Seen",
     "StructureAttention",
     "attend",
     "attention_of",

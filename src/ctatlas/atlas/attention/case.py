@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ctatlas.atlas.attention.boxed import NOWHERE, Boxed
-from ctatlas.atlas.attention.ensemble import Member, combined
+from ctatlas.atlas.attention.ensemble import Ensemble, Member, combined
 from ctatlas.atlas.attention.hotspots import StructureAttention, attention_of, by_gain
 from ctatlas.atlas.attention.limits import limits
-from ctatlas.atlas.attention.maps import Prior, doubt
+from ctatlas.atlas.attention.maps import Doubt, Prior, doubt
 from ctatlas.atlas.attention.overlaps import overlaps
-from ctatlas.atlas.records import AttentionRecord, HotSpot, HotSpotsRecord
+from ctatlas.atlas.records import HotSpotsRecord
 from ctatlas.volume import Grid
 
 MembersOf = Callable[[str], Sequence[Member]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """All that the attention knows of one structure.
+
+    Attributes
+    ----------
+    structure : str
+    grid : Grid
+        Of the scan.
+    mask : Boxed
+        bool, what would go into the atlas.
+    ensemble : Ensemble
+    doubt : Doubt
+    found : StructureAttention
+        Map, record and hot spots: what is written.
+    """
+
+    structure: str
+    grid: Grid
+    mask: Boxed
+    ensemble: Ensemble
+    doubt: Doubt
+    found: StructureAttention
 
 
 def ensemble_masks(structures: Iterable[str], members_of: MembersOf, grid: Grid) -> dict[str, Boxed]:
@@ -29,7 +55,7 @@ def attend(
     masks: Mapping[str, Boxed],
     grid: Grid,
     priors: Mapping[str, tuple[Prior, ...]] | None = None,
-) -> Iterator[tuple[str, StructureAttention]]:
+) -> Iterator[Seen]:
     """Yield where to look, one structure after the other; of probabilities only one structure's are held.
 
     Parameters
@@ -51,19 +77,20 @@ def attend(
     for name in structures:
         broken = (priors or {}).get(name, ())
         mask = masks.get(name, nothing)
-        maps = doubt(combined(members_of(name), grid), mask, grid, collisions.get(name), broken)
+        ensemble = combined(members_of(name), grid)
+        maps = doubt(ensemble, mask, grid, collisions.get(name), broken)
         mask_ml = int(np.count_nonzero(mask.values)) * grid.voxel_ml
-        yield name, attention_of(name, maps, mask_ml, grid, broken)
+        yield Seen(name, grid, mask, ensemble, maps, attention_of(name, maps, mask_ml, grid, broken))
 
 
 def hot_spots_record(
-    found: Mapping[str, tuple[AttentionRecord, Sequence[HotSpot]]], members: Sequence[str], preset: str = "default"
+    found: Mapping[str, StructureAttention], members: Sequence[str], preset: str = "default"
 ) -> HotSpotsRecord:
     """Gather a case's hot spots, the most gain a minute first; the longest lists are cut at their end."""
-    spots = sorted((spot for _, each in found.values() for spot in each), key=by_gain)
+    spots = sorted((spot for each in found.values() for spot in each.hotspots), key=by_gain)
     return HotSpotsRecord(
         preset=preset,
         members=tuple(members),
-        structures={name: record for name, (record, _) in found.items()},
+        structures={name: each.record for name, each in found.items()},
         hotspots=tuple(spots[: limits().hot_spots_at_most]),
     )

@@ -1,0 +1,34 @@
+"""What annotators are asked next, and what their answers say about the rest.
+
+`tiles` cuts structures into places, `candidates` holds them in columns; `strategies` is the registry that `plain`,
+`aift`, `diverse` and `stratified` fill; `queue` fills a budget of minutes by one of them and by a random share drawn
+with known chances (`sampling`), from which `remaining` estimates the error that nobody has seen.
+"""
+
+from ctatlas.atlas.queries import aift, diverse, plain, stratified  # these fill the registry
+from ctatlas.atlas.queries.candidates import Candidate, Candidates, candidates_in, places_record
+from ctatlas.atlas.queries.queue import make_queue
+from ctatlas.atlas.queries.remaining import Estimate, RemainingError, remaining_error
+from ctatlas.atlas.queries.strategies import STRATEGIES, Draw, Strategy, strategy, strategy_called
+from ctatlas.atlas.queries.tiles import tiles_of
+
+__all__ = [
+    "STRATEGIES",
+    "Candidate",
+    "Candidates",
+    "Draw",
+    "Estimate",
+    "RemainingError",
+    "Strategy",
+    "aift",
+    "candidates_in",
+    "diverse",
+    "make_queue",
+    "places_record",
+    "plain",
+    "remaining_error",
+    "strategy",
+    "strategy_called",
+    "stratified",
+    "tiles_of",
+]

@@ -1,0 +1,128 @@
+"""How much is still wrong in an atlas, judged from the random share of what annotators were asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from ctatlas.atlas.records import QueryItem, QueryRecord, RevisionRecord
+
+WRONG_ABOVE_ML = 0.5  # what an annotator changed by less is called right. Source: estimate, 8 mm cubed
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingError:
+    """What the random share of a query tells about everything that nobody looked at.
+
+    Attributes
+    ----------
+    query : int
+        Which one; the newest that has two answers.
+    n_asked, n_answered : int
+        Structures drawn at random, and those of them that were looked at since.
+    wrong_ml : Estimate
+        Volume that annotators would still change in all structures that were not drawn.
+    wrong_share : Estimate
+        Share of structures in which they would change more than `WRONG_ABOVE_ML`.
+    """
+
+    query: int
+    n_asked: int
+    n_answered: int
+    wrong_ml: Estimate
+    wrong_share: Estimate
+
+
+def remaining_error(
+    queries: Sequence[QueryRecord], revisions: Mapping[str, Sequence[RevisionRecord]]
+) -> RemainingError | None:
+    """Estimate what is still wrong.
+
+    Parameters
+    ----------
+    queries : sequence of QueryRecord
+    revisions : mapping of str to sequence of RevisionRecord
+        Of each case.
+
+    Returns
+    -------
+    RemainingError or None
+        None while no query has two answers.
+
+    Notes
+    -----
+    A structure drawn with chance π stands for 1/π structures; what was drawn and answered is right by now, so it counts
+    1/π - 1 times. When only some were answered, these stand for all that were drawn. Source: Horvitz and Thompson 1952;
+    the interval of the volume is Student's with the variance of Hansen and Hurwitz, that of the share is Wilson's with
+    Kish's effective number: it stays above zero when nothing wrong was found.
+    """
+    for query in sorted(queries, key=lambda record: record.number, reverse=True):
+        asked = [item for item in query.items if item.is_random and item.inclusion]
+        changes = [(item, changed_ml(item, revisions.get(item.case, ()))) for item in asked]
+        answered = [(item, change) for item, change in changes if change is not None]
+        if len(answered) >= 2:
+            chances = np.array([item.inclusion for item, _ in answered]) * len(answered) / len(asked)
+            return RemainingError(
+                query.number,
+                len(asked),
+                len(answered),
+                *estimated(np.array([change for _, change in answered]), chances),
+            )
+    return None
+
+
+def changed_ml(item: QueryItem, revisions: Sequence[RevisionRecord]) -> float | None:
+    """Return how much annotators changed of what an item asked for; None while nobody looked.
+
+    Only the first revision after the question counts: it found the structure as it was when it was drawn.
+    """
+    for revision in sorted(revisions, key=lambda record: record.number):
+        if revision.number <= item.revisions or item.structure is None:
+            continue
+        mask = revision.masks.get(item.structure)
+        if mask is not None:
+            return mask.added_ml + mask.removed_ml
+        if item.structure in revision.reviewed:
+            return 0.0
+    return None
+
+
+def estimated(changes_ml: np.ndarray, chances: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Estimate the volume that is wrong outside of a sample, and the share of units that are.
+
+    Parameters
+    ----------
+    changes_ml : (n,) float
+        What was wrong in each unit drawn.
+    chances : (n,) float
+        Of each to be drawn; see `sampling.inclusion`.
+    """
+    n = len(changes_ml)
+    stands_for = 1 / np.minimum(chances, 1) - 1
+    total = float((changes_ml * stands_for).sum())
+    spread = float(np.std(changes_ml * stands_for * n, ddof=1)) / math.sqrt(n) * float(stats.t.ppf(0.975, n - 1))
+    volume = Estimate(total, max(0.0, total - spread), total + spread)
+    weights = 1 / np.minimum(chances, 1)
+    share = float((weights * (changes_ml > WRONG_ABOVE_ML)).sum() / weights.sum())
+    effective = float(weights.sum() ** 2 / (weights**2).sum())
+    return volume, _wilson(share, effective)
+
+
+def _wilson(share: float, n: float) -> Estimate:
+    z = float(stats.norm.ppf(0.975))
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))
