@@ -50,7 +50,8 @@ class Catalog:
             some = cases[first : first + _AT_ONCE]
             with self.engine.begin() as connection:
                 ids = [place.case for place in some]
-                known = dict(connection.execute(select(Case.case, Case.stamp).where(Case.case.in_(ids))).tuples().all())
+                asked = select(Case.case, Case.stamp).where(Case.case.in_(ids))
+                known = {case: stamp for case, stamp in connection.execute(asked)}  # noqa: C416 - a Row is no pair
                 changed: list[list[Row]] = []
                 for place in some:
                     try:
