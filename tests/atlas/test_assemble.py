@@ -279,6 +279,6 @@ def test_a_case_without_masks_and_a_broken_record_fail_alone(atlas: Atlas, place
     broken.original.mkdir()
     (broken.original / "labels.json").write_text("{")
     outcomes = {found.case: found for found in perform_all(assemble_tasks(atlas, [place, other, broken]))}
-    assert "has no masks of abdomenatlas-1.1 to assemble; 'ctatlas predict'" in outcomes["one"].reason
+    assert "has no masks of abdomenatlas-1.1; 'ctatlas predict'" in outcomes["one"].reason
     assert outcomes["two"].state == "done"
     assert "labels.json" in outcomes["three"].reason

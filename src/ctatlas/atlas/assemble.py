@@ -46,6 +46,7 @@ def combined(masks: Segmentation, ids: Mapping[str, int]) -> np.ndarray:
 def _task(atlas: Atlas, place: CasePlace) -> Task:
     try:
         sources = sources_of(place, atlas.config)
+        sources.refuse_nothing()
     except CtatlasError as error:
         return Task(place.case, place.assembled, partial(_refuse, error), STEP, STEP_VERSION)
     claims = {name: [claim.kind, claim.rank, claim.number] for name, claim in sources.claims.items()}

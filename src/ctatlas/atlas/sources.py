@@ -78,6 +78,12 @@ class Sources:
     origin: str = ""
     upstream: Mapping[str, object] = field(default_factory=dict)
 
+    def refuse_nothing(self) -> None:
+        """Raise `AtlasError` when there is no mask at all."""
+        if not self.claims:
+            why = f"has no masks of {self.label_set}"
+            raise AtlasError(f"{self.place.case}: {why}; 'ctatlas predict' makes some")
+
     def of_kind(self, kind: LabelKind) -> list[str]:
         """Return the structures whose masks are of a kind."""
         return [name for name, claim in self.claims.items() if claim.kind == kind]
@@ -92,14 +98,12 @@ def sources_of(place: CasePlace, config: AtlasConfig) -> Sources:
     Raises
     ------
     AtlasError
-        When a record is missing or is not what it should be, or the case has no mask at all.
+        When a record is missing or is not what it should be.
     """
     case = read_record(CaseRecord, place.record)
     ids = {name: number for number, name in sorted(label_set(config.label_set).labels.items())}
     there = _There.of(place, config, tuple(ids))
     claims = {name: claim for name in ids if (claim := _claim(name, there, config.assembly))}
-    if not claims:
-        raise AtlasError(f"{place.case}: has no masks of {config.label_set} to assemble; 'ctatlas predict' makes some")
     original = [name for name, claim in claims.items() if claim.kind == "original"]
     return Sources(
         place=place,

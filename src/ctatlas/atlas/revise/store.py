@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,7 @@ def _refuse_what_cannot_be(
 ) -> None:
     if minutes is not None and not 0 <= minutes < np.inf:
         raise AtlasError(f"{place.case}: {minutes} minutes of work can't be; expected a number from 0 on")
-    for name, mask in [*masks.items(), *before.items()]:
+    for name, mask in chain(masks.items(), before.items()):
         if canonical_name(name) != name:
             raise ValueError(f"{name!r} is not the canonical name; that is {canonical_name(name)!r}")
         if mask.dtype != np.bool_:

@@ -38,7 +38,7 @@ def read(path: Path, choices: MaskChoices) -> Segmentation:
         When it is broken, holds something else than labels, or an id without a name.
     """
     found = read_label_map(path)
-    present = _ids_in(found.labels)
+    present = ids_in(found.labels)
     names = _names(path, choices)
     if names is None:
         names = {identity: f"label_{identity}" for identity in present}
@@ -86,7 +86,7 @@ def write(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
         file.write((json.dumps({str(identity): name for identity, name in by_id}, indent=1) + "\n").encode())
 
 
-def _ids_in(labels: np.ndarray) -> list[int]:
+def ids_in(labels: np.ndarray) -> list[int]:
     """Return the ids that occur, looked for slab by slab because indexing widens what it looks up to int64."""
     occurs = np.zeros(2**16, bool)
     for k in range(labels.shape[2]):
