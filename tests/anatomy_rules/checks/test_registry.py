@@ -17,7 +17,13 @@ RULES = {
 
 
 def row(**changes: object) -> dict[str, object]:
-    return {"rule": "holes", "severity": "error", "source": "a test", "structures": ["liver"], "at_most_ml": 1.0} | changes
+    return {
+        "rule": "holes",
+        "severity": "error",
+        "source": "a test",
+        "structures": ["liver"],
+        "at_most_ml": 1.0,
+    } | changes
 
 
 def test_the_tables_hold_every_rule():

@@ -13,7 +13,7 @@ import numpy as np
 
 from ctatlas.atlas.assembly import assembled
 from ctatlas.atlas.layout import MASK, CasePlace
-from ctatlas.atlas.records import RevisionRecord
+from ctatlas.atlas.records import CaseRecord, read_record
 from ctatlas.atlas.revise import package
 from ctatlas.atlas.revise.compare import as_shown, compared
 from ctatlas.atlas.revise.returned import stem
@@ -42,7 +42,7 @@ class Work:
     reason: str = ""
 
 
-def import_tasks(atlas: Atlas, path: Path, work: Work, case: str | None = None) -> list[Task]:
+def import_tasks(atlas: Atlas, path: Path, work: Work, case: str | None = None, *, store: bool = True) -> list[Task]:
     """Turn what came back into tasks, one a case; do them with `perform_in_place`.
 
     Parameters
@@ -53,6 +53,8 @@ def import_tasks(atlas: Atlas, path: Path, work: Work, case: str | None = None) 
     work : Work
     case : str, optional
         Whose masks they are; by default the package says it, or the name of the file or of a folder above it.
+    store : bool
+        Whether to store the revision, or only to say what it would be.
 
     Raises
     ------
@@ -66,40 +68,57 @@ def import_tasks(atlas: Atlas, path: Path, work: Work, case: str | None = None) 
         raise AtlasError(f"{path}: holds {len(places)} packages; --case and --minutes are of one, so import it alone")
     found = [(_case_of(atlas, place, case), place) for place in places]
     return [
-        Task(into.case, into.folder, partial(_import, atlas=atlas, into=into, path=place, by=work), STEP, STEP_VERSION)
+        Task(
+            into.case,
+            into.folder,
+            partial(_import, atlas=atlas, into=into, path=place, by=work, store=store),
+            STEP,
+            STEP_VERSION,
+        )
         for into, place in found
     ]
 
 
-def import_masks(atlas: Atlas, place: CasePlace, path: Path, work: Work) -> RevisionRecord:
-    """Store the masks of one package, folder or file as a revision of a case.
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What came back of one case.
+
+    Attributes
+    ----------
+    masks : mapping of str to (i, j, k) bool
+        All structures that were looked at, as they are to be.
+    before : mapping of str to (i, j, k) bool
+        As they were shown; a new structure is not in it.
+    changed : tuple of str
+        Those that differ.
+    """
+
+    masks: Mapping[str, np.ndarray]
+    before: Mapping[str, np.ndarray]
+    changed: tuple[str, ...]
+
+
+def changes_in(atlas: Atlas, place: CasePlace, path: Path, author: str) -> Changes:
+    """Find what an annotator changed in the masks of one package, folder or file.
 
     Raises
     ------
     ScanError
         When a file cannot be read, lies on another grid, or names what the atlas does not hold.
     AtlasError
-        When the package is of another scan, or the same was imported before.
+        When the package is of another scan, or the author's same masks were imported before.
     """
     sources = sources_of(place, atlas.config)
     given_out = package.package_in(path) if path.is_dir() else None
     if given_out and given_out.ct_sha256 != sources.upstream["ct"]:
         raise AtlasError(f"{path}: is a package of another scan than {place.case} of this atlas")
     now = assembled(sources).masks
-    before = now if given_out is None else as_shown(path, given_out, now, sources)
-    changed, seen = compared(path, given_out, before, sources)
-    _refuse_twice(place, work.author, changed)
+    shown = now if given_out is None else as_shown(path, given_out, now, sources)
+    changed, seen = compared(path, given_out, shown, sources)
+    _refuse_twice(place, author, changed)
     untouched = _View(now, [name for name in now.names if name in seen and name not in changed])
-    return store_revision(
-        place,
-        _Either(changed, untouched),
-        author=work.author,
-        minutes=work.minutes,
-        tool=work.tool,
-        reason=work.reason,
-        before=_Either(_View(before, [name for name in before.names if name in changed]), untouched),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    before = _Either(_View(shown, [name for name in shown.names if name in changed]), untouched)
+    return Changes(_Either(changed, untouched), before, tuple(sorted(changed)))
 
 
 def _import(
@@ -110,16 +129,35 @@ def _import(
     into: CasePlace,
     path: Path,
     by: Work,
+    store: bool,
 ) -> dict[str, object]:
-    progress.stage("import", 1)
-    record = import_masks(atlas, into, path, by)
+    progress.stage("compare", 1)
+    found = changes_in(atlas, into, path, by.author)
+    progress.stage("store", 1)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    number = None
+    if store:
+        record = store_revision(
+            into, found.masks, before=found.before, created=created,
+            author=by.author, minutes=by.minutes, tool=by.tool, reason=by.reason,
+        )  # fmt: skip
+        number = record.number
     return {
-        "revision": record.number,
-        "changed": list(record.masks),
-        "reviewed": list(record.reviewed),
-        "added_ml": sum(mask.added_ml for mask in record.masks.values()),
-        "removed_ml": sum(mask.removed_ml for mask in record.masks.values()),
+        "revision": number,
+        "changed": list(found.changed),
+        "reviewed": sorted(found.masks),
+        **_volumes(into, found),
     }
+
+
+def _volumes(place: CasePlace, found: Changes) -> dict[str, float]:
+    ml = read_record(CaseRecord, place.record).grid.grid().voxel_ml
+    added = removed = 0
+    for name in found.changed:
+        mask, before = found.masks[name], found.before.get(name)
+        added += int(np.count_nonzero(mask if before is None else mask & ~before))
+        removed += 0 if before is None else int(np.count_nonzero(before & ~mask))
+    return {"added_ml": added * ml, "removed_ml": removed * ml}
 
 
 def _packages(path: Path) -> list[Path]:
