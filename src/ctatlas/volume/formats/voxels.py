@@ -170,6 +170,9 @@ def read_label_map(stream: BinaryIO, image: StoredImage, where: str) -> LabelMap
         When a number is not such a one, or the stream ends early.
     """
     labels = np.empty(image.grid.n_voxels, np.uint8)
+    if image.stored == np.uint8 and not image.is_rescaled and not image.phases.side_by_side:
+        _fill(stream, labels, image, where)  # every byte is a label: nothing to check
+        return LabelMap(labels.reshape(image.grid.shape, order="F"), image.grid)
     start = 0
     for piece in _pieces(stream, image, where):
         ids = piece * image.slope + image.intercept if image.is_rescaled else piece
