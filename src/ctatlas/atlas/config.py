@@ -61,7 +61,7 @@ class Queries(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    strategy: str = "claspe"
+    strategy: str = "default"
     random_share: Unit = 0.1
 
 

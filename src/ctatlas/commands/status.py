@@ -42,8 +42,12 @@ def status(
 
 
 def _ask(atlas: Atlas, top: int) -> dict[str, Any]:
-    from ctatlas.atlas.catalog import questions
+    from dataclasses import asdict
 
+    from ctatlas.atlas.catalog import questions
+    from ctatlas.atlas.queries.asking import remaining_in
+
+    remaining = remaining_in(atlas)
     with atlas.catalog() as catalog, catalog.session() as session:
         cases, revisions, minutes = questions.revision_totals(session)
         return {
@@ -53,6 +57,7 @@ def _ask(atlas: Atlas, top: int) -> dict[str, Any]:
             "steps": questions.step_counts(session),
             "labels": questions.label_counts(session),
             "revisions": {"cases": cases, "n": revisions, "minutes": minutes},
+            "remaining_error": asdict(remaining) if remaining else None,
             "findings": questions.finding_counts(session),
             "look_first": [
                 {"case": case, "score": round(score, 3), "minutes": round(minutes, 1)}
@@ -75,6 +80,8 @@ def _say(found: dict[str, Any]) -> None:
     say_table(["step", "done for n"], [[step, str(found["steps"].get(step, 0))] for step in _STEPS])
     revised = found["revisions"]
     say(f"\n{revised['n']} revisions of {revised['cases']} cases, {revised['minutes']:.0f} minutes.\n")
+    if found["remaining_error"]:
+        say(_remaining(found["remaining_error"]) + "\n")
     rows = [[name, *(str(kinds.get(kind, 0)) for kind in _KINDS)] for name, kinds in sorted(found["labels"].items())]
     if rows:
         say_table(["structure", *(f"{kind} n" for kind in _KINDS)], rows)
@@ -87,3 +94,12 @@ def _say(found: dict[str, Any]) -> None:
         ranked = [[each["case"], f"{each['score']:.2f}", f"{each['minutes']:.1f}"] for each in found["look_first"]]
         say("\nLook first at:")
         say_table(["case", "attention value", "minutes n"], ranked)
+
+
+def _remaining(found: dict[str, Any]) -> str:
+    ml, share = found["wrong_ml"], found["wrong_share"]
+    return (
+        f"Still wrong, by {found['n_answered']} of {found['n_asked']} structures drawn at random in query "
+        f"{found['query']}: {ml['value']:.0f} mL (95 % interval {ml['low']:.0f} to {ml['high']:.0f}), "
+        f"in {share['value']:.0%} of the structures ({share['low']:.0%} to {share['high']:.0%})."
+    )

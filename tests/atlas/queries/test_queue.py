@@ -48,6 +48,15 @@ def test_the_border_is_counted_once_and_only_at_the_border():
     assert sum(tile.border_ml for tile in tiles_of("case-1", liver)) == pytest.approx(expected)
 
 
+def test_a_structure_that_nobody_found_is_a_place_too():
+    nothing = [Member(np.zeros(GRID.shape, np.uint8), GRID)]
+    masks = ensemble_masks(["liver"], lambda _: nothing, GRID)
+    (found,) = attend(["liver"], lambda _: nothing, masks, GRID)
+    (tile,) = tiles_of("case-1", found)
+    assert tile.box.hi == GRID.shape
+    assert (tile.gain, tile.foreground_ml) == (0, 0)
+
+
 def test_places_come_back_from_their_record():
     tiles = list(tiles_of("case-1", seen()))
     back = candidates_in({"case-1": places_record(tiles)})

@@ -24,6 +24,7 @@ def make_queue(
     number: int,
     strategy: str = "default",
     budget_minutes: float,
+    random_share: float = RANDOM_SHARE,
     seed: int = 0,
     progress: float = 0.0,
     revisions: Mapping[str, int] | None = None,
@@ -40,6 +41,8 @@ def make_queue(
     strategy : str
         A key of `STRATEGIES`.
     budget_minutes : float
+    random_share : float
+        Part of the minutes that is drawn at random; two structures are drawn even at 0.
     seed : int
     progress : float
         0 to 1, see `Draw`.
@@ -61,7 +64,7 @@ def make_queue(
     chosen_by = strategy_called(strategy)
     rng = np.random.default_rng([seed, number])
     had = revisions or {}
-    random_items = _audit(candidates, RANDOM_SHARE * budget_minutes, rng, had)
+    random_items = _audit(candidates, random_share * budget_minutes, rng, had)
     left = budget_minutes - sum(item.minutes for item in random_items)
     scores = chosen_by.score(candidates)
     items = list(random_items)
