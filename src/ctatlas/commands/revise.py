@@ -8,14 +8,59 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from ctatlas.commands.console import say, say_table, tell
+from ctatlas.commands.console import say, say_json, say_table, tell
 from ctatlas.commands.options import AsJson, AtlasFolder, Debug, DryRun, Quiet, Workers
 
 if TYPE_CHECKING:
+    from ctatlas.atlas.records import QueryItem
     from ctatlas.execution import Outcome
 
 EXAMPLE = "ctatlas revise export my-atlas case-0001 --to for-ann"
 app = typer.Typer(help="Give cases to annotators, and take back what they changed.", epilog=f"Example: {EXAMPLE}")
+
+
+@app.command("ask", epilog="Example: ctatlas revise ask my-atlas 60")
+def ask(
+    folder: AtlasFolder,
+    minutes: Annotated[float, typer.Argument(min=1, help="How long annotators have.")],
+    *,
+    strategy: Annotated[
+        str, typer.Option(help="Default: what atlas.toml says; an unknown one lists those there are.")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
+    json: AsJson = False,
+    debug: Debug = False,  # noqa: ARG001 - read by the program
+) -> None:
+    """Choose what annotators look at next, and write it into the atlas as a numbered query.
+
+    A share is drawn at random, whole structures with known chances: from the answers 'ctatlas status' tells how much is
+    still wrong in all that nobody looked at. The rest is what the strategy thinks best.
+    """
+    from ctatlas.atlas import Atlas, queries
+
+    atlas = Atlas.open(folder)
+    with atlas.writing():
+        record = queries.ask(atlas, minutes, strategy=strategy or None, seed=seed)
+    if json:
+        say_json(record.model_dump())
+        return
+    total = sum(item.minutes for item in record.items)
+    say(f"Query {record.number} by {record.strategy!r}: {len(record.items)} places, about {total:.0f} minutes.\n")
+    rows = [
+        [str(item.rank), item.case, item.structure or "", _place(item), f"{item.minutes:.1f}", _why(item)]
+        for item in record.items
+    ]
+    say_table(["rank n", "case", "structure", "voxels", "minutes", "why"], rows)
+
+
+def _place(item: QueryItem) -> str:
+    if item.lo is None or item.hi is None:
+        return "all"
+    return ", ".join(f"{low}:{high}" for low, high in zip(item.lo, item.hi, strict=True))
+
+
+def _why(item: QueryItem) -> str:
+    return f"at random, chance {item.inclusion:.3f}" if item.is_random else f"score {item.score:.3g}"
 
 
 @app.command("export", epilog=f"Example: {EXAMPLE}")

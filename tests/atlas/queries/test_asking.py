@@ -1,5 +1,7 @@
 """Questions and answers as files of an atlas, and what `status` makes of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,21 @@ def test_an_atlas_without_attention_is_said(tmp_path):
 
 def test_the_strategy_of_the_atlas_is_one_there_is():
     assert AtlasConfig(name="any").queries.strategy in STRATEGIES
+
+
+def test_the_command_writes_a_query_and_shows_it(atlas, capsys):
+    revise = Terminal(capsys)
+    told = revise("revise", "ask", atlas.place.root, 30, "--strategy", "entropy", "--seed", 3, "--json").json
+    assert told == queries_of(atlas)[0].model_dump(mode="json")
+    shown = revise("revise", "ask", atlas.place.root, 30).out
+    assert shown.startswith("Query 2 by 'default'")
+    assert "at random, chance 0." in shown
+    refused = revise("revise", "ask", atlas.place.root, 30, "--strategy", "entropie")
+    assert (refused.code, "foreground-random" in refused.complaint) == (2, True)
+    assert len(queries_of(atlas)) == 2
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_every_strategy_is_in_the_manual(name):
+    page = (Path(__file__).parents[3] / "docs" / "atlas-attention.md").read_text(encoding="utf-8")
+    assert f"| `{name}` | {STRATEGIES[name].about} | {STRATEGIES[name].source} |" in page
