@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from ctatlas.anatomy import smallest_parts, structures
 from ctatlas.anatomy_rules.components import (
@@ -50,6 +51,7 @@ class Anatomy:
         self._components: dict[str, tuple[Component, ...]] = {}
         self._disturbed: dict[str, list[Box]] = {}
         self._extents: dict[str, _Extent] = {}
+        self._spans: dict[int, Sequence[tuple[slice, ...] | None]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,6 +114,7 @@ class Anatomy:
                 self.introduce(change.to, beside=source)
             layer = self._places[source].layer
             self._own(layer)[change.box][change.voxels] = self._places[change.to].value if change.to else 0
+            self._spans.pop(layer, None)
             if change.component is None:
                 self._disturb(change.structure, change.box)
                 self._disturb(change.to, change.box)
@@ -168,18 +171,38 @@ class Anatomy:
         """Look at every n-th voxel of a structure."""
         if name not in self._extents:
             place, shape = self._places[name], np.array(self.grid.shape)
-            stride = np.maximum(1, (SAMPLE_MM / np.array(self.grid.spacing_mm) + 0.25).astype(int))
-            first = np.minimum(stride // 2, shape - 1)
-            i, j, k = (slice(int(start), None, int(step)) for start, step in zip(first, stride, strict=True))
-            voxels = np.argwhere(self._values[place.layer][i, j, k] == place.value) * stride + first
+            first, stride = self._sampling()
+            span = self._span(place)
             box: Box | None = None
-            if len(voxels):
+            voxels = np.zeros((0, 3), dtype=int)
+            if span is not None:
+                start = np.array([side.start for side in span])
+                hit = self._sampled(place.layer)[span] == place.value
+                voxels = (np.argwhere(hit) + start) * stride + first
                 low, high = np.maximum(voxels.min(axis=0) - stride + 1, 0), voxels.max(axis=0) + stride
                 high = np.minimum(high, shape)
                 i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
                 box = i, j, k
             self._extents[name] = _Extent(box, self.grid.world(voxels[:: len(voxels) // AT_MOST + 1]))
         return self._extents[name]
+
+    def _sampling(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return which voxels are looked at: the first, and the stride."""
+        stride = np.maximum(1, (SAMPLE_MM / np.array(self.grid.spacing_mm) + 0.25).astype(int))
+        return np.minimum(stride // 2, np.array(self.grid.shape) - 1), stride
+
+    def _sampled(self, layer: int) -> np.ndarray:
+        first, stride = self._sampling()
+        i, j, k = (slice(int(start), None, int(step)) for start, step in zip(first, stride, strict=True))
+        return self._values[layer][i, j, k]
+
+    def _span(self, place: Place) -> Box | None:
+        """Return the box of a structure among the voxels looked at; those of a layer are found in one go."""
+        if place.layer not in self._spans:
+            self._spans[place.layer] = ndimage.find_objects(self._sampled(place.layer))
+        spans = self._spans[place.layer]
+        span = spans[place.value - 1] if place.value <= len(spans) else None
+        return (span[0], span[1], span[2]) if span else None
 
     def _number(self, layer: int) -> None:
         """Take all components of a layer, in one go."""

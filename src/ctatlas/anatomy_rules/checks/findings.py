@@ -48,7 +48,7 @@ class Sign:
         What was measured and what the rule allows, in `unit`.
     unit : str
     box : Box or None
-        Where to look; the structure's own box when None.
+        Where to look; a finding has the structure's own box when None, and none when it is empty.
     fix : Fix or None
     """
 

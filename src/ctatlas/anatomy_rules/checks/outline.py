@@ -13,7 +13,7 @@ from ctatlas.anatomy_rules.checks.subject import Subject
 from ctatlas.anatomy_rules.components import Box
 
 FACES_TO_SURFACE = 2 / 3  # voxel faces over-count a surface by 3/2, the mean of |x| + |y| + |z| over directions
-FEW_SLICES = 4
+FEW_SLICES = 6  # of fewer the last one says nothing
 
 
 @check("leak")
@@ -47,11 +47,12 @@ def width(name: str, subject: Subject, *, at_most_mm: float) -> Iterator[Sign]:
 
 
 @check("flat_cut")
-def flat_cut(name: str, subject: Subject, *, above_rounded: float) -> Iterator[Sign]:
+def flat_cut(name: str, subject: Subject, *, at_most_ratio: float, at_least_share: float) -> Iterator[Sign]:
     """Find an end as flat as a slice inside the scan: the border of a window, or where somebody stopped to draw.
 
-    Measured is the area of the last slice against the largest one; the last slice of something round has what its
-    thickness makes, and `above_rounded` more is allowed. Where another structure goes on, nothing was cut.
+    Measured is the area of the last slice against that of the one before it, where it has at least a share of the
+    largest. Of something round it is half or less, however thick slices are. Where another structure goes on, nothing
+    was cut.
     """
     box = subject.box(name)
     if box is None:
@@ -60,13 +61,14 @@ def flat_cut(name: str, subject: Subject, *, above_rounded: float) -> Iterator[S
         areas = subject.areas_mm2(name, axis)
         if len(areas) < FEW_SLICES:
             continue
-        rounded = 1 - (1 - 2 / len(areas)) ** 2
-        for at, beyond in ((0, box[axis].start - 1), (len(areas) - 1, box[axis].stop)):
-            share = float(areas[at] / areas.max())
+        last = len(areas) - 1
+        for at, before, beyond in ((0, 1, box[axis].start - 1), (last, last - 1, box[axis].stop)):
+            share, ratio = float(areas[at] / areas.max()), float(areas[at] / max(areas[before], 1e-6))
             is_inside = 0 <= beyond < subject.grid.shape[axis]
-            if is_inside and share > rounded + above_rounded and not _goes_on(name, subject, axis, at, beyond):
-                says = f"ends in a flat face of {areas[at]:.0f} mm², {share:.0%} of its largest slice"
-                yield Sign(says, share, rounded + above_rounded, "share", _slice_of(box, axis, at))
+            is_flat = share >= at_least_share and ratio > at_most_ratio
+            if is_inside and is_flat and not _goes_on(name, subject, axis, at, beyond):
+                says = f"ends in a flat face of {areas[at]:.0f} mm², {ratio:.0%} of the slice before it"
+                yield Sign(says, ratio, at_most_ratio, "share", _slice_of(box, axis, at))
 
 
 @check("cut_by_scan")

@@ -13,7 +13,7 @@ from ctatlas.anatomy_rules.anatomy import SAMPLE_MM
 from ctatlas.anatomy_rules.checks.findings import Fix, Sign
 from ctatlas.anatomy_rules.checks.registry import check
 from ctatlas.anatomy_rules.checks.subject import BODY, Subject
-from ctatlas.anatomy_rules.components import Component
+from ctatlas.anatomy_rules.components import Box, Component
 from ctatlas.anatomy_rules.landmarks import UP, Level, level_mm
 
 AT_MOST_POINTS = 2000  # of a piece
@@ -96,17 +96,37 @@ def inside(name: str, subject: Subject, *, of: list[str], margin_mm: float, at_m
 
 
 @check("outside_body")
-def outside_body(name: str, subject: Subject, *, at_most_ml: float) -> Iterator[Sign]:
-    """Find what lies outside the skin, on the table or in the air; taking away a little of a structure is safe."""
+def outside_body(name: str, subject: Subject, *, margin_mm: float, at_most_ml: float) -> Iterator[Sign]:
+    """Find what lies farther than a margin outside the skin, on the table or in the air.
+
+    Dropping pieces that lie wholly outside is safe; what goes on inside may show that the skin was found wrongly.
+    """
     box = subject.box(name)
     if box is None or BODY not in subject.anatomy.names or subject.anatomy.box(BODY) is None:
         return
-    beyond = subject.mask(name) & ~subject.within(BODY, box)
+    outside = subject.mask(name) & ~subject.within(BODY, box)
+    if int(np.count_nonzero(outside)) * subject.grid.voxel_ml <= at_most_ml:
+        return
+    wide = subject.widened(box, 2 * margin_mm)
+    away_mm = ndimage.distance_transform_edt(~subject.within(BODY, wide), sampling=subject.grid.spacing_mm)
+    beyond = subject.within(name, wide) & (away_mm > margin_mm)
     beyond_ml = int(np.count_nonzero(beyond)) * subject.grid.voxel_ml
     if beyond_ml > at_most_ml:
-        is_little = beyond_ml <= LITTLE * subject.volume_ml(name)
-        fix = Fix("drop_outside_body", box, remove=beyond) if is_little else None
-        yield Sign(f"{beyond_ml:.1f} mL outside the skin", beyond_ml, at_most_ml, "mL", fix=fix)
+        says = f"{beyond_ml:.1f} mL farther than {margin_mm:g} mm outside the skin"
+        yield Sign(says, beyond_ml, at_most_ml, "mL", fix=_without_outside_pieces(name, subject, box))
+
+
+def _without_outside_pieces(name: str, subject: Subject, box: Box) -> Fix | None:
+    """Drop the pieces that are wholly outside of the body, where what stays is nearly all."""
+    remove = np.zeros([side.stop - side.start for side in box], dtype=bool)
+    for piece in subject.pieces(name):
+        voxels = subject.anatomy.voxels(name, piece)
+        if not (voxels & subject.within(BODY, piece.box)).any():
+            i, j, k = (slice(p.start - b.start, p.stop - b.start) for p, b in zip(piece.box, box, strict=True))
+            remove[i, j, k] |= voxels
+    removed_ml = int(np.count_nonzero(remove)) * subject.grid.voxel_ml
+    is_safe = 0 < removed_ml <= LITTLE * subject.volume_ml(name)
+    return Fix("drop_outside_body", box, remove=remove) if is_safe else None
 
 
 def _sizable(subject: Subject, name: str, at_least_ml: float) -> list[Component]:

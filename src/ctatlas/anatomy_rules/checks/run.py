@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctatlas.anatomy_rules.checks.findings import CheckFinding
@@ -41,8 +42,9 @@ def check_masks(
         for name in subject.names if EVERY in row.limits else row.limits:
             limits = row.limits.get(name, row.limits.get(EVERY, {}))
             if name in subject.names and name not in subject.given.absent:
-                signs = CHECKS[row.kind](name, subject, **limits)
-                found += [CheckFinding(name, row.rule, row.severity, sign) for sign in signs]
+                for sign in CHECKS[row.kind](name, subject, **limits):
+                    where = sign if sign.box else replace(sign, box=subject.box(name))
+                    found.append(CheckFinding(name, row.rule, row.severity, where))
     return sorted(found, key=lambda finding: _GRAVEST_FIRST.index(finding.severity))
 
 
