@@ -134,8 +134,9 @@ def distance_mm(scan: LabelledScan, mask: np.ndarray) -> np.ndarray:
 
 
 def depth_mm(scan: LabelledScan, name: str) -> np.ndarray:
-    """Return how deep each voxel lies in a structure; 0 outside."""
-    return np.asarray(ndimage.distance_transform_edt(scan.masks[name], sampling=scan.grid.spacing_mm))
+    """Return how deep each voxel lies in a structure; 0 outside, and all is outside beyond the end of the scan."""
+    padded = np.pad(scan.masks[name], 1)
+    return np.asarray(ndimage.distance_transform_edt(padded, sampling=scan.grid.spacing_mm))[1:-1, 1:-1, 1:-1]
 
 
 def heights_mm(grid: Grid) -> np.ndarray:

@@ -69,13 +69,13 @@ def scattered(scan: LabelledScan, name: str, rng: np.random.Generator) -> Labell
     far = scan.body & (distance_mm(scan, scan.masks[name]) > 20) if scan.has(name) else None
     if far is None:
         return None
-    mask, free = scan.masks[name].copy(), far
+    mask = scan.masks[name].copy()
     for _ in range(12):
-        if not free.any():
+        if not far.any():
             break
-        drop = ball(scan.grid, somewhere_in(free, scan.grid, rng), rng.uniform(5, 8))
-        mask |= drop
-        free = free & (distance_mm(scan, drop) > 20)
+        at = somewhere_in(far, scan.grid, rng)
+        mask |= ball(scan.grid, at, rng.uniform(5, 8))
+        far &= ~ball(scan.grid, at, 30.0)
     return scan.holding(**{name: mask})
 
 
@@ -133,14 +133,16 @@ def stray_at(level: str) -> Mistake:
 
 
 def moved(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledScan | None:
-    """Move a structure away by 70 to 100 mm within the scan."""
+    """Move a structure away by 70 to 100 mm within the scan, out of what it is a part of."""
     if not scan.has(name):
         return None
     for _ in range(10):
         direction = rng.normal(0, 1, 3)
         shift = np.rint(rng.uniform(70, 100) * direction / np.linalg.norm(direction) / scan.grid.spacing_mm)
         mask = shifted(scan.masks[name], shift.astype(int))
-        if np.count_nonzero(mask) > 0.9 * np.count_nonzero(scan.masks[name]):
+        is_in_view = np.count_nonzero(mask) > 0.9 * np.count_nonzero(scan.masks[name])
+        parent = structures()[name].parent
+        if is_in_view and not (parent in scan.masks and (mask & scan.masks[parent]).any()):
             return scan.holding(**{name: mask})
     return None
 
@@ -184,14 +186,15 @@ def leaked(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledS
 
 
 def swollen(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledScan | None:
-    """Put a large ball on a tube."""
-    if not scan.has(name):
+    """Put a large ball on a tube, where the scan does not cut it."""
+    inner = np.zeros(scan.grid.shape, dtype=bool)
+    reach = np.ceil(60 / np.array(scan.grid.spacing_mm)).astype(int)
+    inner[tuple(slice(int(n), -int(n)) for n in reach)] = True
+    inner &= scan.masks[name]
+    if not inner.any():
         return None
     return scan.holding(
-        **{
-            name: scan.masks[name]
-            | ball(scan.grid, somewhere_in(scan.masks[name], scan.grid, rng), rng.uniform(48, 55))
-        }
+        **{name: scan.masks[name] | ball(scan.grid, somewhere_in(inner, scan.grid, rng), rng.uniform(48, 55))}
     )
 
 
@@ -217,6 +220,8 @@ def interrupted(scan: LabelledScan, name: str, rng: np.random.Generator) -> Labe
         return None
     z = heights_mm(scan.grid)
     low, high = np.quantile(z[scan.masks[name]], [0.02, 0.98])
+    if high - low < 100:
+        return None
     at = low + rng.uniform(0.2, 0.4) * (high - low)
     return scan.holding(**{name: scan.masks[name] & (np.abs(z - at) > rng.uniform(10, 15))})
 
@@ -324,7 +329,7 @@ def on_the_table(scan: LabelledScan, name: str, rng: np.random.Generator) -> Lab
 
 def slices_misplaced(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledScan | None:
     """Get the spacing of slices wrong by a factor of 2.2 to 3, up or down."""
-    if not scan.has(name, 5.0):
+    if not scan.has(name, 5.0) or scan.is_cut(name):
         return None
     factor = rng.uniform(2.2, 3.0) ** (1 if rng.random() < 0.5 else -1)
     affine = scan.grid.affine.copy()
