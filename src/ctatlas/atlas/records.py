@@ -266,7 +266,8 @@ class FindingsRecord(Record):
     """`checks/findings.json`."""
 
     format: int = 1
-    checked: str  # which masks: "assembled", or a member's name
+    case: str = ""
+    checked: str  # which masks: "assembled", "original", or a member's name
     findings: tuple[FindingRecord, ...]
 
 

@@ -11,14 +11,27 @@ from typing import Annotated
 import typer
 
 import ctatlas
-from ctatlas.commands import assemble, convert, deidentify, demo, doctor, init, models, revise, segment, status, synth
+from ctatlas.commands import (
+    assemble,
+    check,
+    convert,
+    deidentify,
+    demo,
+    doctor,
+    init,
+    models,
+    revise,
+    segment,
+    status,
+    synth,
+)
 from ctatlas.commands.console import say, tell
 from ctatlas.errors import CtatlasError
 
 # heading -> name -> module; the module's function of that name is the command, its `app` a group of commands
 HEADINGS = {
     "Scans": {"segment": segment, "convert": convert, "deidentify": deidentify, "demo": demo},
-    "Atlas": {"init": init, "revise": revise, "assemble": assemble, "status": status},
+    "Atlas": {"init": init, "check": check, "revise": revise, "assemble": assemble, "status": status},
     "Models": {"models": models},
     "Synthetic scans": {"synth": synth},
     "This machine": {"doctor": doctor},

@@ -12,7 +12,7 @@ from ctatlas.atlas.shards import Shard
 from ctatlas.commands.cases import Manner, run_tasks, say_plan, state_of
 from ctatlas.commands.console import say_table, tell
 from ctatlas.errors import AtlasError
-from ctatlas.execution import FAILURES, Outcome, Task
+from ctatlas.execution import FAILURES, Outcome, Performer, Task, perform
 
 TasksOf = Callable[[Atlas, list[CasePlace]], Sequence[Task]]
 
@@ -32,6 +32,8 @@ def run_step(
     selection: Selection,
     manner: Manner,
     say_done: Callable[[Sequence[Outcome]], None] | None = None,
+    *,
+    do: Performer = perform,
 ) -> int:
     """Do one step and return the exit code.
 
@@ -46,6 +48,8 @@ def run_step(
     manner : Manner
     say_done : callable, optional
         Says what is there now; default: a line a case.
+    do : callable, optional
+        How one task is done.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def run_step(
         tasks = tasks_of(atlas, cases)
         failures = FAILURES if shard is None else f"failures-{shard.number}-of-{shard.total}.csv"
         try:
-            return run_tasks(tasks, folder, manner, say_done or say_cases, failures=failures) if tasks else 0
+            return run_tasks(tasks, folder, manner, say_done or say_cases, do=do, failures=failures) if tasks else 0
         finally:
             if shard is None:
                 with atlas.catalog() as catalog:
