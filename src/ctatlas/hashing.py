@@ -34,3 +34,8 @@ def sha256_json(facts: object) -> str:
     """
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Hash bytes in memory; 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()

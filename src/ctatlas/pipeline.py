@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctatlas.anatomy_rules import apply_rules, rules_of
 from ctatlas.hashing import sha256_json
-from ctatlas.inference import infer
+from ctatlas.inference import AS_ITS_CARD_SAYS, View, infer
 from ctatlas.models import Model, card, load
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import Extras, Found, Naming, name_outputs, write_results
@@ -55,10 +55,10 @@ def segment(
     ScanError, ModelError
         When the scan can't be read or is no CT; when model, structure or label set is not known.
     """
-    network = _network(str(model))
-    naming = name_outputs(network.card, structures, label_set)
+    loaded = network(str(model))
+    naming = name_outputs(loaded.card, structures, label_set)
     scan = source if isinstance(source, Volume) else read(source)
-    found = find(scan, network, naming=naming, extras=Extras(), progress=progress)
+    found = find(scan, loaded, naming=naming, extras=Extras(), progress=progress)
     return found.segmentation.rename(naming.file_names)
 
 
@@ -68,15 +68,24 @@ def find(
     *,
     naming: Naming,
     extras: Extras,
+    view: View = AS_ITS_CARD_SAYS,
+    keep_network: bool = False,
     progress: Progress = SILENT,
 ) -> Found:
     """Find the structures of a scan in memory, under canonical names, with the extras that need the network.
 
-    All is done in one order of axes and then turned back, so that how a scan was stored changes no voxel.
+    All is done in one order of axes and then turned back, so that how a scan was stored changes no voxel. A `view`
+    alters how the network is shown the scan; with `keep_network` its probabilities on its own grid are kept.
     """
     upright = scan.reoriented(_ORIENTATION)
     inferred = infer(
-        upright, model, progress=progress, save_probabilities=extras.probabilities, save_entropy=extras.entropy
+        upright,
+        model,
+        view=view,
+        progress=progress,
+        save_probabilities=extras.probabilities,
+        save_entropy=extras.entropy,
+        keep_network=keep_network,
     )
     progress.stage("tidy", 1)
     tidied = apply_rules(inferred.segmentation, rules_of(model.card))
@@ -86,6 +95,7 @@ def find(
         naming.apply(tidied.segmentation).reoriented(scan.grid.orientation),
         {name: back.array(values) for name, values in inferred.probabilities.items()},
         None if inferred.entropy is None else back.array(inferred.entropy),
+        inferred.network,
         tuple(each for each in tidied.findings if each.structure in naming.needed),
         inferred.why_nothing,
     )
@@ -95,19 +105,19 @@ def segment_to_folder(
     folder: Path, progress: Progress, *, source: ScanSource, model: str, naming: Naming, extras: Extras
 ) -> dict[str, object]:
     """Read one scan, find its structures and write them; return the summary of `write_results`."""
-    network = _network(model)
+    loaded = network(model)
     progress.stage("read", 1)
     scan = source.read()
-    found = find(scan, network, naming=naming, extras=extras, progress=progress)
+    found = find(scan, loaded, naming=naming, extras=extras, progress=progress)
     progress.stage("write", 1)
     return write_results(folder, scan, found, naming=naming, extras=extras)
 
 
-def _network(model: str) -> Model:
+def network(model: str) -> Model:
+    """Load a model once for many scans, by its name or its folder."""
     return _loaded(model, sha256_json(card(model).model_dump(mode="json")))
 
 
 @lru_cache(maxsize=1)
 def _loaded(model: str, card_sha256: str) -> Model:  # noqa: ARG001 - a changed card is another model
-    """Load a model once for many scans."""
     return load(model)

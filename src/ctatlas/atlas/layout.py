@@ -119,5 +119,10 @@ class AtlasPlace:
                 yield CasePlace(folder)
 
 
+def member_of(folder: Path) -> str:
+    """Return whose prediction a folder holds; the way back of `CasePlace.prediction`."""
+    return folder.name.replace("__", "/")
+
+
 def _with_record(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if (path / RECORD).is_file()) if folder.is_dir() else []

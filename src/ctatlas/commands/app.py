@@ -20,6 +20,7 @@ from ctatlas.commands import (
     doctor,
     init,
     models,
+    predict,
     revise,
     segment,
     status,
@@ -31,7 +32,14 @@ from ctatlas.errors import CtatlasError
 # heading -> name -> module; the module's function of that name is the command, its `app` a group of commands
 HEADINGS = {
     "Scans": {"segment": segment, "convert": convert, "deidentify": deidentify, "demo": demo},
-    "Atlas": {"init": init, "check": check, "revise": revise, "assemble": assemble, "status": status},
+    "Atlas": {
+        "init": init,
+        "predict": predict,
+        "check": check,
+        "revise": revise,
+        "assemble": assemble,
+        "status": status,
+    },
     "Models": {"models": models},
     "Synthetic scans": {"synth": synth},
     "This machine": {"doctor": doctor},

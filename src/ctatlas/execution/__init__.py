@@ -2,7 +2,7 @@
 
 `task` says what one case needs and gives → `result` keeps its folder whole or absent → `perform` does one, in its
 `time_limit` → `executors` do many, here or in processes → `many` does those that failed again. `failures` is the table
-of what never worked, `spread` does one small thing to many items.
+of what never worked, `spread` does one small thing to many items, `room` asks whether the disk will hold it all.
 """
 
 from ctatlas.execution.executors import Executor, LocalPool, ThisProcess
@@ -10,6 +10,7 @@ from ctatlas.execution.failures import FAILURES, write_failures
 from ctatlas.execution.many import Patience, perform_all
 from ctatlas.execution.perform import Outcome, Performer, done_before, perform, perform_in_place
 from ctatlas.execution.result import RECORD, result_folder, whole_record
+from ctatlas.execution.room import Room, room_for
 from ctatlas.execution.task import Task
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Outcome",
     "Patience",
     "Performer",
+    "Room",
     "Task",
     "ThisProcess",
     "done_before",
@@ -27,6 +29,7 @@ __all__ = [
     "perform_all",
     "perform_in_place",
     "result_folder",
+    "room_for",
     "whole_record",
     "write_failures",
 ]

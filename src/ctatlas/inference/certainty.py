@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctatlas.inference.restore import Slab
+from ctatlas.inference.route import Route
+from ctatlas.kernels.resample import shrink
 from ctatlas.models import ModelCard
 from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.grid import Grid
@@ -48,6 +50,43 @@ class ProbabilityMaps(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkMaps(Mapping[str, np.ndarray]):
+    """The probabilities of classes by name where the network gave them, (i, j, k) float32 each.
+
+    Attributes
+    ----------
+    planes : (c, i, j, k) float32
+        On the network's grid, axes in the scan's order.
+    channels : mapping of str to int
+        Name of a class -> its channel.
+    route : Route
+    """
+
+    planes: np.ndarray
+    channels: Mapping[str, int]
+    route: Route
+
+    @property
+    def grid(self) -> Grid:
+        """The network's grid, axes in the scan's order."""
+        return self.route.coarse
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found: np.ndarray = self.planes[self.channels[name]]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.channels)
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    def share_of(self, mask: np.ndarray) -> np.ndarray:
+        """Return how much of every voxel of the network's grid a mask of the whole scan fills, (i, j, k) float32."""
+        return shrink(mask, self.route.shrinking())
 
 
 def entropy_map(slabs: Sequence[Slab], card: ModelCard, grid: Grid, *, progress: Progress = SILENT) -> np.ndarray:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ModelError
 from ctatlas.inference.calibrated import find_calibrated
-from ctatlas.inference.certainty import ProbabilityMaps, entropy_map
+from ctatlas.inference.certainty import NetworkMaps, ProbabilityMaps, entropy_map
 from ctatlas.inference.decide import decide
 from ctatlas.inference.predict import predict
 from ctatlas.inference.prepare import prepare
 from ctatlas.inference.restore import Slab, restore
+from ctatlas.inference.view import AS_ITS_CARD_SAYS, View
 from ctatlas.models import Model
 from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.scan import Volume
@@ -35,6 +37,8 @@ class Inferred:
         Of the classes asked for; 255 is certain. 0 outside the body's box. Each is made when it is looked up.
     entropy : (i, j, k) uint8 or None
         0 where the network is certain, 255 where it cannot tell at all. 0 outside the body's box.
+    network : NetworkMaps or None
+        The probabilities of all classes on the network's own grid. None unless asked for, and where there is no body.
     why_nothing : str
         A few words when the scan shows no torso, so that nothing was looked for; else empty.
     """
@@ -42,6 +46,7 @@ class Inferred:
     segmentation: Segmentation
     probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
     entropy: np.ndarray | None = None
+    network: NetworkMaps | None = None
     why_nothing: str = ""
 
 
@@ -49,9 +54,11 @@ def infer(
     volume: Volume,
     model: Model,
     *,
+    view: View = AS_ITS_CARD_SAYS,
     progress: Progress = SILENT,
     save_probabilities: bool = False,
     save_entropy: bool = False,
+    keep_network: bool = False,
 ) -> Inferred:
     """Find what a model can find in one scan: what HU gives without learning, and what its network gives.
 
@@ -59,11 +66,15 @@ def infer(
     ----------
     volume : Volume
     model : Model
+    view : View, optional
+        How the network is shown the scan.
     progress : Progress, optional
     save_probabilities : bool, optional
         Whether the probabilities of the card's structures are wanted too.
     save_entropy : bool, optional
         Whether the entropy is wanted too.
+    keep_network : bool, optional
+        Whether the probabilities on the network's grid are wanted too.
 
     Returns
     -------
@@ -84,7 +95,14 @@ def infer(
     progress.advance()
     wanted = [each.name for each in card.classes if each.role == "structure"] if save_probabilities else []
     found = infer_within(
-        volume, model, calibrated.body, progress=progress, save_probabilities=wanted, save_entropy=save_entropy
+        volume,
+        model,
+        calibrated.body,
+        view=view,
+        progress=progress,
+        save_probabilities=wanted,
+        save_entropy=save_entropy,
+        keep_network=keep_network,
     )
     whole = found.segmentation.with_masks({name: masks[name] for name in card.calibrated.structures})
     return replace(found, segmentation=whole, why_nothing=calibrated.why_nothing)
@@ -95,9 +113,11 @@ def infer_within(
     model: Model,
     body: np.ndarray,
     *,
+    view: View = AS_ITS_CARD_SAYS,
     progress: Progress = SILENT,
     save_probabilities: Collection[str] = (),
     save_entropy: bool = False,
+    keep_network: bool = False,
 ) -> Inferred:
     """Find a network's classes in the part of a scan where the body is.
 
@@ -107,11 +127,15 @@ def infer_within(
     model : Model
     body : (i, j, k) bool
         The body on the scan's grid. Where it is empty nothing is looked at.
+    view : View, optional
+        How the network is shown the scan.
     progress : Progress, optional
     save_probabilities : collection of str, optional
         Classes whose probabilities are wanted too.
     save_entropy : bool, optional
         Whether the entropy is wanted too.
+    keep_network : bool, optional
+        Whether the probabilities on the network's grid are wanted too.
 
     Returns
     -------
@@ -120,12 +144,19 @@ def infer_within(
     """
     card, grid = model.card, volume.grid
     slabs: list[Slab] = []
+    network = None
     if body.any():
-        prepared = prepare(volume, card, body)
-        slabs = restore(predict(prepared, model, progress=progress), prepared.route)
+        seen = Model(view.card(card), model.backend)
+        prepared = prepare(volume, seen.card, body, view.shift)
+        probabilities = view.through(prepared, card, partial(predict, model=seen, progress=progress))
+        slabs = restore(probabilities, prepared.route)
+        if keep_network:
+            channels = {name: channel for channel, name in card.foreground.items()}
+            network = NetworkMaps(prepared.route.from_network(probabilities), channels, prepared.route)
     asked = {name: channel for channel, name in card.foreground.items() if name in save_probabilities}
     return Inferred(
         decide(slabs, card, grid, progress=progress),
         ProbabilityMaps(slabs, asked, grid) if asked else {},
         entropy_map(slabs, card, grid, progress=progress) if save_entropy else None,
+        network,
     )

@@ -48,7 +48,9 @@ def body_box(body: np.ndarray, grid: Grid, margin_mm: float = BODY_MARGIN_MM) ->
     return widened(box, (i, j, k), grid.shape)
 
 
-def prepare(volume: Volume, card: ModelCard, body: np.ndarray) -> Prepared:
+def prepare(
+    volume: Volume, card: ModelCard, body: np.ndarray, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> Prepared:
     """Bring the part of a scan around the body to a card's grid and channels.
 
     Parameters
@@ -57,6 +59,8 @@ def prepare(volume: Volume, card: ModelCard, body: np.ndarray) -> Prepared:
     card : ModelCard
     body : (i, j, k) bool
         On the scan's grid, not empty.
+    shift : (3,) float, optional
+        The network's grid lies so many of its voxels further along its axes.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def prepare(volume: Volume, card: ModelCard, body: np.ndarray) -> Prepared:
     box = body_box(body, volume.grid) if body.shape == volume.grid.shape else None
     if box is None:
         raise ValueError(f"body mask {body.shape} on a scan {volume.grid.shape}: expected its shape, and a body in it")
-    route = plan(volume.grid, card, box)
+    route = plan(volume.grid, card, box, shift)
     weights = route.shrinking()
     hu = route.to_network(shrink(volume.array, weights, card.input.padding_hu))
     return Prepared(normalised(hu, card.input), route.to_network(shrink(body, weights)) > _SOME, route)

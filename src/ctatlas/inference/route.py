@@ -66,12 +66,22 @@ class Route:
         return i, j, k
 
 
-def plan(scan: Grid, card: ModelCard, box: Box) -> Route:
-    """Lay the way from a part of a scan to the grid that a card asks for."""
+def plan(scan: Grid, card: ModelCard, box: Box, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Route:
+    """Lay the way from a part of a scan to the grid that a card asks for.
+
+    Parameters
+    ----------
+    shift : (3,) float, optional
+        The network's grid lies so many of its voxels further along its axes.
+    """
     turn = turn_between(scan.orientation, card.input.orientation)
-    spacing = np.empty(3)
+    spacing, steps = np.empty(3), np.empty(3)
     spacing[list(turn.axes)] = card.input.spacing_mm
-    return Route(scan, box, scan.crop(box.lo, box.hi).resampled(spacing), turn)
+    steps[list(turn.axes)] = np.where(turn.flips, -1, 1) * shift
+    coarse = scan.crop(box.lo, box.hi).resampled(spacing)
+    affine = coarse.affine.copy()
+    affine[:3, 3] = coarse.world(steps)
+    return Route(scan, box, Grid(coarse.shape, affine), turn)
 
 
 def _places(grid: Grid, other: Grid) -> list[tuple[np.ndarray, float]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ctatlas.anatomy_rules import Finding
+    from ctatlas.inference import NetworkMaps
     from ctatlas.results.naming import Naming
     from ctatlas.volume import Volume
 
@@ -44,6 +45,8 @@ class Found:
         On the scan's grid, under canonical names.
     probabilities : mapping of str to (i, j, k) uint8
     entropy : (i, j, k) uint8 or None
+    network : NetworkMaps or None
+        On the network's grid, axes in RAS order; None unless asked for, and where there is nothing.
     findings : tuple of Finding
         What the anatomical rules changed.
     why_nothing : str
@@ -53,6 +56,7 @@ class Found:
     segmentation: Segmentation
     probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
     entropy: np.ndarray | None = None
+    network: NetworkMaps | None = None
     findings: tuple[Finding, ...] = ()
     why_nothing: str = ""
 

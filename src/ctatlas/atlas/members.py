@@ -1,0 +1,118 @@
+"""The members of an atlas's ensemble: models, and variants of a model that is shown a scan in another way.
+
+A member is called as its model, or as its model and a variant: `ctatlas/base+shift`. Variants are rows of a table; each
+has a kind, and kinds are functions from the table's amount to a view.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctatlas.errors import AtlasError
+from ctatlas.inference import AS_ITS_CARD_SAYS, View, mirrored_channels
+from ctatlas.models import card, model_names
+
+if TYPE_CHECKING:
+    from ctatlas.models import ModelCard
+
+_TABLE = Path(__file__).parent / "data" / "variants.csv"
+
+KINDS: dict[str, Callable[[float], View]] = {
+    "shift": lambda voxels: View(shift=(voxels, voxels, voxels)),
+    "spacing": lambda times: View(spacing=times),
+    "mirror": lambda yes: View(mirrored=bool(yes)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A row of `data/variants.csv`: how a network is shown a scan otherwise than its card says."""
+
+    name: str
+    view: View
+    about: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One that predicts.
+
+    Attributes
+    ----------
+    name : str
+        The name on the model's card, with `+variant` where it is one.
+    model : str
+        The model as it was asked for: its name, or its folder.
+    card : ModelCard
+    view : View
+        How its network is shown a scan.
+    """
+
+    name: str
+    model: str
+    card: ModelCard
+    view: View
+
+
+@cache
+def variants() -> dict[str, Variant]:
+    """Read the table of variants, by name."""
+    with _TABLE.open(encoding="utf-8", newline="") as file:
+        return {
+            row["variant"]: Variant(
+                row["variant"], KINDS[row["kind"]](float(row["amount"])), row["about"], row["source"]
+            )
+            for row in csv.DictReader(file, strict=True)
+        }
+
+
+def members_called(names: Sequence[str]) -> list[Member]:
+    """Return members by their names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Models by name or folder, each with `+variant` where a variant of it is meant.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model, or it can't be shown a mirrored scan.
+    AtlasError
+        When a variant is unknown, or two members would bear one name.
+    """
+    found = [_member(name) for name in dict.fromkeys(names)]
+    called = [member.name for member in found]
+    if twice := sorted({name for name in called if called.count(name) > 1}):
+        raise AtlasError(f"two members are called {twice[0]}; give each model's card a name of its own")
+    return found
+
+
+def _member(text: str) -> Member:
+    model, variant = _parted(text)
+    found = card(model)
+    if not variant:
+        return Member(found.name, model, found, AS_ITS_CARD_SAYS)
+    view = variants()[variant].view
+    if view.mirrored:
+        mirrored_channels(found)
+    return Member(f"{found.name}+{variant}", model, found, view)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Part a member's name into model and variant; a model's own name or folder may hold a plus."""
+    model, plus, variant = text.rpartition("+")
+    if not plus or text in model_names() or Path(text).is_dir():
+        return text, ""
+    if variant not in variants():
+        near = get_close_matches(variant, variants(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise AtlasError(f"{text}: no variant is called {variant!r}; {hint}known: {', '.join(variants())}")
+    return model, variant

@@ -1,0 +1,117 @@
+"""`ctatlas predict`: every member of the ensemble over every case of an atlas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from ctatlas.commands.console import say, say_table
+from ctatlas.commands.options import (
+    AsJson,
+    AtlasFolder,
+    Cases,
+    Debug,
+    DryRun,
+    Quiet,
+    Retries,
+    ShardOf,
+    Timeout,
+    Workers,
+)
+
+if TYPE_CHECKING:
+    from ctatlas.atlas import Atlas
+    from ctatlas.atlas.layout import CasePlace
+    from ctatlas.atlas.predict import Predictor
+    from ctatlas.execution import Outcome, Task
+
+EXAMPLE = "ctatlas predict my-atlas --member ctatlas/base --member ctatlas/base+shift"
+_AT_MOST_ROWS = 50
+
+
+def predict(
+    folder: AtlasFolder,
+    *,
+    member: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--member",
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="A model, or a variant of one (ctatlas/base+shift); may be given several times. "
+            "Default: members of atlas.toml.",
+        ),
+    ] = None,
+    case: Cases = None,
+    shard: ShardOf = None,
+    workers: Workers = 1,
+    timeout: Timeout = None,
+    retries: Retries = 0,
+    json: AsJson = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Let models find the structures of every case: labels, probabilities on the model's grid, a record of the run.
+
+    What is there and whole is skipped; what changed (the scan, a model, its variant, the label set) is done again. The
+    disk space it needs is said before it starts, and refused when it is not there.
+    """
+    from ctatlas.atlas.members import members_called
+    from ctatlas.atlas.predict import Predictor, predict_tasks
+    from ctatlas.commands.cases import Manner
+    from ctatlas.commands.console import tell
+    from ctatlas.commands.steps import Selection, run_step
+    from ctatlas.execution import Patience, room_for
+
+    def tasks_of(atlas: Atlas, cases: list[CasePlace]) -> list[Task]:
+        members = members_called(member or atlas.config.members)
+        tasks = predict_tasks(atlas, cases, members)
+        for remark in _remarks(atlas, [Predictor.of(each, atlas.config.label_set) for each in members]):
+            tell(remark)
+        room = room_for(tasks, folder)
+        if room.n_tasks and not quiet:
+            tell(f"{folder}: {room}")
+        if not dry_run:
+            room.refuse_too_little(folder)
+        return tasks
+
+    manner = Manner(workers, Patience(timeout, retries), as_json=json, quiet=quiet, debug=debug)
+    raise typer.Exit(run_step(folder, tasks_of, Selection(case or (), shard, dry_run), manner, _say))
+
+
+def _remarks(atlas: Atlas, predictors: Sequence[Predictor]) -> list[str]:
+    """Say once what no variant of a model can give, and which members later steps won't know of."""
+    remarks = {}
+    for each in predictors:
+        card = each.member.card
+        remarks.update(dict.fromkeys(f"{card.name}: {remark}" for remark in each.naming.remarks))
+        if missing := each.missing(atlas.config.structures):
+            remarks[f"{card.name}: can't give {', '.join(missing)} of {atlas.config.label_set}"] = None
+    strangers = [each.member.name for each in predictors if each.member.name not in atlas.config.members]
+    if strangers:
+        remarks[f"not among the members in atlas.toml, so that other steps leave it out: {', '.join(strangers)}"] = None
+    return list(remarks)
+
+
+def _say(outcomes: Sequence[Outcome]) -> None:
+    from ctatlas.commands.cases import state_of
+
+    rows = [[outcome.case, _member(outcome), state_of(outcome), *_found(outcome)] for outcome in outcomes]
+    say_table(["case", "member", "state", "found n", "looked for n"], rows[:_AT_MOST_ROWS])
+    if len(rows) > _AT_MOST_ROWS:
+        say(f"and {len(rows) - _AT_MOST_ROWS} more results; --json lists all")
+
+
+def _member(outcome: Outcome) -> str:
+    from ctatlas.atlas.layout import member_of
+
+    return member_of(outcome.folder)
+
+
+def _found(outcome: Outcome) -> list[str]:
+    masks = cast("Mapping[str, Mapping[str, int]]", outcome.summary.get("masks", {}))
+    return [str(sum(mask["n_voxels"] > 0 for mask in masks.values())), str(len(masks))] if masks else ["", ""]
