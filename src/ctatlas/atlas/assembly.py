@@ -52,7 +52,7 @@ def assembled(sources: Sources) -> Assembly:
     """
     pseudo, collisions = _predicted(sources)
     agreements: dict[str, AgreementRecord] = {}
-    masks = pseudo.with_masks(_drawn(sources, agreements)).select(sources.claims)
+    masks = pseudo.with_masks(drawn_masks(sources, agreements)).select(sources.claims)
     masks, more = resolved(masks, sources.claims, partial(_probability, sources.members, sources.grid))
     masks = nested(masks, {name: claim.rank for name, claim in sources.claims.items()})
     return Assembly(masks, (*collisions, *more), dict(sorted(agreements.items())))
@@ -65,8 +65,8 @@ def _predicted(sources: Sources) -> tuple[Segmentation, list[Collision]]:
         return Segmentation(sources.grid), []
     known = [{sources.ids[name] for name in member.known.values() if name in sources.ids} for member in sources.members]
     names = {number: name for name, number in sources.ids.items() if any(number in one for one in known)}
-    found = differences(_in_atlas_ids(member, sources) for member in sources.members)
-    maps = partial(_maps, sources.members)
+    found = differences(labels_of(member, sources) for member in sources.members)
+    maps = partial(probability_maps, sources.members)
     all_there = all(_has_probabilities(member, sources.ids) for member in sources.members)
     labels, collisions = decided(found, names, sources.grid, maps if all_there else None, known)
     masks = Segmentation.from_labels(sources.grid, labels, names)
@@ -76,8 +76,8 @@ def _predicted(sources: Sources) -> tuple[Segmentation, list[Collision]]:
     ]
 
 
-def _drawn(sources: Sources, agreements: dict[str, AgreementRecord]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the masks that people drew; fill in how far they agree."""
+def drawn_masks(sources: Sources, agreements: dict[str, AgreementRecord]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the masks that people drew, originals and revised ones; fill in how far annotators agree."""
     for name in sources.of_kind("original"):
         mask = np.zeros(sources.grid.shape, bool, order="F")
         for part in sources.parts[name]:
@@ -111,7 +111,7 @@ def _agreement(votes: Votes, revisions: tuple[int, ...], grid: Grid) -> Agreemen
     )
 
 
-def _in_atlas_ids(member: Member, sources: Sources) -> np.ndarray:
+def labels_of(member: Member, sources: Sources) -> np.ndarray:
     """Return a member's label map in the ids of the atlas; structures that the atlas does not have become nothing."""
     path = member.folder / "labels.nii.gz"
     labels = _on_grid(path, sources.grid).labels
@@ -142,7 +142,7 @@ def _map_file(member: Member, name: str) -> Path:
     return member.folder / "probabilities" / f"{name}{MASK}"
 
 
-def _maps(members: Sequence[Member], name: str) -> Iterator[tuple[np.ndarray, Grid]]:
+def probability_maps(members: Sequence[Member], name: str) -> Iterator[tuple[np.ndarray, Grid]]:
     """Yield the probabilities of a structure by every member that knows it."""
     for member in members:
         if name in member.known.values() and _map_file(member, name).is_file():
@@ -152,4 +152,4 @@ def _maps(members: Sequence[Member], name: str) -> Iterator[tuple[np.ndarray, Gr
 
 def _probability(members: Sequence[Member], grid: Grid, name: str, points: np.ndarray) -> np.ndarray | None:
     there = any(name in member.known.values() and _map_file(member, name).is_file() for member in members)
-    return mean_probability(_maps(members, name), grid, points) if there else None
+    return mean_probability(probability_maps(members, name), grid, points) if there else None

@@ -187,7 +187,10 @@ class HotSpot(Record):
 
 
 class AttentionRecord(Record):
-    """How much of one structure needs eyes: mL of each component map and of their union."""
+    """How much of one structure needs eyes: mL of each component map and of their union.
+
+    With the preset of AbdomenAtlas-8K the score is its count of voxels, and `heat` the sum of its map, 0 to 255 each.
+    """
 
     ml: float
     score: float
@@ -195,6 +198,7 @@ class AttentionRecord(Record):
     disagreement_ml: float = 0.0
     overlap_ml: float = 0.0
     prior_ml: float = 0.0
+    heat: int = 0
 
 
 class HotSpotsRecord(Record):

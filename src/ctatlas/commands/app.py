@@ -13,6 +13,7 @@ import typer
 import ctatlas
 from ctatlas.commands import (
     assemble,
+    attend,
     check,
     convert,
     deidentify,
@@ -35,6 +36,7 @@ HEADINGS = {
     "Atlas": {
         "init": init,
         "predict": predict,
+        "attend": attend,
         "check": check,
         "revise": revise,
         "assemble": assemble,

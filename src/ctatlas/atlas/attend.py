@@ -1,0 +1,210 @@
+"""Step `attend`: where annotators should look in each case, as maps, hot spots, and places that can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctatlas.atlas.assembly import drawn_masks, labels_of, probability_maps
+from ctatlas.atlas.attention import (
+    Boxed,
+    Member,
+    Prior,
+    attend,
+    combined,
+    ensemble_masks,
+    hot_spots_record,
+    published_attention,
+    published_entropy,
+    published_overlaps,
+    published_rules,
+    published_targets,
+    untrusted,
+)
+from ctatlas.atlas.layout import MASK, CasePlace
+from ctatlas.atlas.queries import PLACES, places_record, tiles_of
+from ctatlas.atlas.records import AttentionRecord, FindingsRecord, HotSpotsRecord, read_record, write_record
+from ctatlas.atlas.sources import Sources, sources_of
+from ctatlas.errors import AtlasError, CtatlasError
+from ctatlas.execution import Task, whole_record
+from ctatlas.kernels.boxes import Box
+from ctatlas.progress import Progress
+from ctatlas.volume import write_array_uint8
+
+if TYPE_CHECKING:
+    from ctatlas.atlas.atlas import Atlas
+
+STEP = "attend"
+STEP_VERSION = 1
+HOT_SPOTS = "hotspots.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What of a case is looked at.
+
+    Attributes
+    ----------
+    sources : Sources
+    structures : tuple of str
+        Those without a trusted label that a member knows.
+    """
+
+    sources: Sources
+    structures: tuple[str, ...]
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Return the names of those who predicted."""
+        return tuple(member.name for member in self.sources.members)
+
+    def members_of(self, name: str) -> list[Member]:
+        """Read what members hold for likely; where one left no probabilities its mask stands for them."""
+        found = [Member(values, grid) for values, grid in probability_maps(self.sources.members, name)]
+        if found:
+            return found
+        labels = [labels_of(member, self.sources) for member in self.sources.members if name in member.known.values()]
+        number = self.sources.ids[name]
+        return [Member((each == number) * np.uint8(255), self.sources.grid) for each in labels]
+
+
+Work = Callable[[Looked, Path, Progress], HotSpotsRecord]
+
+
+def attend_tasks(
+    atlas: Atlas, cases: Sequence[CasePlace], *, preset: str = "default", annotated_too: bool = False
+) -> list[Task]:
+    """Turn cases into tasks; one without predictions becomes a task that fails and says so.
+
+    Parameters
+    ----------
+    atlas : Atlas
+    cases : sequence of CasePlace
+    preset : str
+        A key of `PRESETS`.
+    annotated_too : bool
+        Look at what the source dataset annotated, too: its labels are wrong sometimes. What was revised is trusted.
+
+    Raises
+    ------
+    AtlasError
+        When no preset is called that.
+    """
+    if preset not in PRESETS:
+        raise AtlasError(f"no preset is called {preset!r}; there are {', '.join(sorted(PRESETS))}")
+    return [_task(atlas, place, preset, annotated_too=annotated_too) for place in cases]
+
+
+def _task(atlas: Atlas, place: CasePlace, preset: str, *, annotated_too: bool) -> Task:
+    try:
+        sources = sources_of(place, atlas.config)
+        if not sources.members:
+            raise AtlasError(f"{place.case}: has no predictions; run 'ctatlas predict {atlas.place.root}' first")
+    except CtatlasError as error:
+        return Task(place.case, place.attention, partial(_refuse, error), STEP, STEP_VERSION)
+    known = {name for member in sources.members for name in member.known.values()}
+    trusted = {name for name, claim in sources.claims.items() if claim.kind == "revised"}
+    trusted |= set() if annotated_too else set(sources.of_kind("original"))
+    wanted = published_targets(trusted) if preset == "abdomenatlas" else untrusted(sources.ids, trusted)
+    structures = tuple(name for name in wanted if name in known)
+    checks = (whole_record(place.checks) or {}).get("key") if preset == "default" else None
+    members = {member.name: (whole_record(member.folder) or {}).get("key") for member in sources.members}
+    decides = {
+        "preset": preset,
+        "structures": list(structures),
+        "upstream": {**sources.upstream, "members": members, "checks": checks},
+    }
+    makes = (HOT_SPOTS, PLACES, *(f"{name}{MASK}" for name in structures))
+    work = partial(_attend, Looked(sources, structures), PRESETS[preset])
+    return Task(place.case, place.attention, work, STEP, STEP_VERSION, parameters=decides, makes=makes)
+
+
+def _refuse(error: CtatlasError, folder: Path, progress: Progress) -> Mapping[str, object]:  # noqa: ARG001 - every work's
+    raise error
+
+
+def _attend(looked: Looked, work: Work, folder: Path, progress: Progress) -> dict[str, object]:
+    """Fill the folder."""
+    progress.stage("attend", len(looked.structures))
+    record = work(looked, folder, progress)
+    write_record(record, folder / HOT_SPOTS)
+    return {
+        "preset": record.preset,
+        "structures": len(record.structures),
+        "hot_spots": len(record.hotspots),
+        "ml": sum(each.ml for each in record.structures.values()),
+        "minutes": sum(spot.minutes for spot in record.hotspots),
+    }
+
+
+def _by_default(looked: Looked, folder: Path, progress: Progress) -> HotSpotsRecord:
+    grid, place = looked.sources.grid, looked.sources.place
+    masks = ensemble_masks(looked.structures, looked.members_of, grid)
+    trusted = ((name, mask) for name, mask in drawn_masks(looked.sources, {}) if name not in masks)
+    masks |= {name: Boxed.of(mask) for name, mask in trusted}
+    found, tiles = {}, []
+    for seen in attend(looked.structures, looked.members_of, masks, grid, _priors(place, masks)):
+        write_array_uint8(seen.found.heat.whole(), grid, folder / f"{seen.structure}{MASK}")
+        tiles.append(list(tiles_of(place.case, seen)))
+        found[seen.structure] = seen.found
+        progress.advance()
+    write_record(places_record(chain.from_iterable(tiles)), folder / PLACES)
+    return hot_spots_record(found, looked.members)
+
+
+def _priors(place: CasePlace, masks: Mapping[str, Boxed]) -> dict[str, tuple[Prior, ...]]:
+    """Return the rules that each structure breaks; one that says not where means all of it."""
+    if whole_record(place.checks) is None:
+        return {}
+    priors: dict[str, tuple[Prior, ...]] = {}
+    for finding in read_record(FindingsRecord, place.checks / "findings.json").findings:
+        mask = masks.get(finding.structure)
+        everywhere = mask.box if mask is not None and mask.values.any() else None
+        box = Box(finding.lo, finding.hi) if finding.lo and finding.hi else everywhere
+        prior = Prior(finding.rule, finding.severity, box)
+        priors[finding.structure] = (*priors.get(finding.structure, ()), prior)
+    return priors
+
+
+def _as_published(looked: Looked, folder: Path, progress: Progress) -> HotSpotsRecord:
+    """Work as AbdomenAtlas-8K on the scan's grid; the record's score is its voxel count, and there are no hot spots."""
+    grid = looked.sources.grid
+    known = {name for member in looked.sources.members for name in member.known.values()}
+    names = [name for name in dict.fromkeys([*looked.structures, *published_rules().rivals]) if name in known]
+    masks = ensemble_masks(names, looked.members_of, grid)
+    records = {}
+    for name, overlap in published_overlaps(masks, looked.structures, grid.shape):
+        soft = [combined([member], grid).mean for member in looked.members_of(name)]
+        entropy = [Boxed(each.shape, each.box, published_entropy(each.values)) for each in soft]
+        found = published_attention(soft, entropy, overlap)
+        write_array_uint8(found.attention.whole(), grid, folder / f"{name}{MASK}")
+        records[name] = AttentionRecord(
+            ml=found.size * grid.voxel_ml,
+            score=found.size,
+            entropy_ml=_ml(found.uncertainty, grid.voxel_ml),
+            disagreement_ml=_ml(found.inconsistency, grid.voxel_ml),
+            overlap_ml=_ml(found.overlap, grid.voxel_ml),
+            heat=found.heat,
+        )
+        progress.advance()
+    return HotSpotsRecord(preset="abdomenatlas", members=looked.members, structures=records, hotspots=())
+
+
+def _ml(found: Boxed, voxel_ml: float) -> float:
+    return int(np.count_nonzero(found.values)) * voxel_ml
+
+
+PRESETS: dict[str, Work] = {"default": _by_default, "abdomenatlas": _as_published}
+
+
+def attended(cases: Sequence[CasePlace]) -> Iterator[tuple[str, HotSpotsRecord]]:
+    """Yield what the step found, of the cases for which it is whole."""
+    for place in cases:
+        if whole_record(place.attention) is not None:
+            yield place.case, read_record(HotSpotsRecord, place.attention / HOT_SPOTS)

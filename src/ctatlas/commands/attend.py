@@ -1,0 +1,110 @@
+"""`ctatlas attend`: where annotators should look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from ctatlas.commands.console import say, say_table
+from ctatlas.commands.options import (
+    AsJson,
+    AtlasFolder,
+    Cases,
+    Debug,
+    DryRun,
+    Quiet,
+    Retries,
+    ShardOf,
+    Timeout,
+    Workers,
+    flag,
+)
+
+if TYPE_CHECKING:
+    from ctatlas.atlas import Atlas
+    from ctatlas.atlas.layout import CasePlace
+    from ctatlas.execution import Outcome, Task
+
+EXAMPLE = "ctatlas attend my-atlas"
+_AT_MOST_ROWS = 50
+
+
+def attend(
+    folder: AtlasFolder,
+    *,
+    preset: Annotated[
+        str, typer.Option(help="The arithmetic: 'default', or 'abdomenatlas' as published, blind spots included.")
+    ] = "default",
+    annotated_too: Annotated[
+        bool, flag("--annotated-too", text="Look at structures that the source dataset annotated, too.")
+    ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write all cases in the order to look; those of the preset in its own format."),
+    ] = None,
+    case: Cases = None,
+    workers: Workers = 1,
+    shard: ShardOf = None,
+    timeout: Timeout = None,
+    retries: Retries = 0,
+    json: AsJson = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compare what the members say about each structure without a trusted label: maps, hot spots, rankings.
+
+    An annotator finds in each case a map a structure, and a list of boxes with the most expected gain a minute first.
+    'ctatlas status' ranks cases and structures, 'ctatlas revise ask' chooses among all cases.
+    """
+    from ctatlas.atlas.attend import attend_tasks
+    from ctatlas.commands.cases import Manner
+    from ctatlas.commands.steps import Selection, run_step
+    from ctatlas.execution import Patience
+
+    def tasks_of(atlas: Atlas, cases: list[CasePlace]) -> list[Task]:
+        return attend_tasks(atlas, cases, preset=preset, annotated_too=annotated_too)
+
+    manner = Manner(workers, Patience(timeout, retries), as_json=json, quiet=quiet, debug=debug)
+    code = run_step(folder, tasks_of, Selection(case or (), shard, dry_run), manner, _say_done)
+    if csv is not None and not dry_run:
+        _write_list(folder, csv, preset)
+    raise typer.Exit(code)
+
+
+def _write_list(folder: Path, csv: Path, preset: str) -> None:
+    from ctatlas.atlas import Atlas
+    from ctatlas.atlas.attend import attended
+    from ctatlas.atlas.attention import published_csv, ranked_cases, ranking_csv
+    from ctatlas.volume import whole_file
+
+    found = {case: record for case, record in attended(Atlas.open(folder).cases()) if record.preset == preset}
+    if preset == "default":
+        text = ranking_csv(ranked_cases(found))
+    else:
+        sizes = {
+            case: {name: (int(each.score), each.heat) for name, each in record.structures.items()}
+            for case, record in found.items()
+        }
+        text = published_csv(sizes)
+    with whole_file(csv) as file:
+        file.write(text.encode())
+
+
+def _say_done(outcomes: Sequence[Outcome]) -> None:
+    from ctatlas.commands.cases import state_of
+
+    rows = [[outcome.case, state_of(outcome), *_cells(outcome.summary)] for outcome in outcomes[:_AT_MOST_ROWS]]
+    say_table(["case", "state", "structures n", "attention mL", "hot spots n", "minutes"], rows)
+    if len(outcomes) > _AT_MOST_ROWS:
+        say(f"and {len(outcomes) - _AT_MOST_ROWS} more cases; --json lists all")
+
+
+def _cells(summary: Mapping[str, object]) -> list[str]:
+    if not summary:
+        return [""] * 4
+    found = cast("dict[str, Any]", summary)
+    return [str(found["structures"]), f"{found['ml']:.1f}", str(found["hot_spots"]), f"{found['minutes']:.0f}"]
