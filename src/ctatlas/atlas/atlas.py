@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,22 +36,16 @@ class Atlas:
         Raises
         ------
         AtlasError
-            When something is there already.
+            When something is there already, in the folder or in the database.
         OutputError
             When the folder can't be written to.
         """
-        root = Path(folder)
-        try:
-            if root.is_dir() and any(root.iterdir()):
-                what = "is an atlas already" if (root / CONFIG).exists() else "is not empty"
-                raise AtlasError(f"{root}: {what}; choose a new folder")
-            (root / "cases").mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"{root}: can't be made ({error.strerror})") from None
-        atlas = cls(AtlasPlace(root), config)
-        with opened_catalog(atlas.place, config):
-            write_config(config, root)
-        return atlas
+        place = AtlasPlace(Path(folder))
+        with _made(place), opened_catalog(place, config) as catalog:
+            if not catalog.is_empty():
+                raise AtlasError(f"{config.catalog}: is another atlas's catalog; give each a database of its own")
+            write_config(config, place.root)
+        return cls(place, config)
 
     @classmethod
     def open(cls, folder: Path | str) -> Atlas:
@@ -118,3 +112,23 @@ class Atlas:
             faults = catalog.synchronise(cases)
             gone = catalog.forget_all_but([place.case for place in cases])
         return faults, gone
+
+
+@contextmanager
+def _made(place: AtlasPlace) -> Iterator[None]:
+    """Make an atlas's folders; when the rest fails, take away what was made."""
+    created = [path for path in (place.cases_folder, place.root, *place.root.parents) if not path.exists()]
+    try:
+        if place.root.is_dir() and any(place.root.iterdir()):
+            what = "is an atlas already" if (place.root / CONFIG).exists() else "is not empty"
+            raise AtlasError(f"{place.root}: {what}; choose a new folder")
+        place.cases_folder.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"{place.root}: can't be made ({error.strerror})") from None
+    try:
+        yield
+    except BaseException:
+        for path in (*place.root.glob(f"{place.catalog.name}*"), *created):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise

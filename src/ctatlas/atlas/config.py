@@ -13,9 +13,11 @@ from ctatlas.errors import AtlasError, ModelError
 from ctatlas.volume import whole_file
 
 CONFIG = "atlas.toml"
+_AT_MOST_BYTES = 2**20
 FORMAT = 1  # of this file; raised when an older ctatlas could misread it
 
 LabelKind = Literal["original", "revised", "pseudo"]
+Kinds = Annotated[tuple[LabelKind, ...], Field(min_length=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -35,13 +37,13 @@ class Assembly(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    priorities: tuple[LabelKind, ...] = ("original", "revised", "pseudo")
-    structures: dict[str, tuple[LabelKind, ...]] = {}
+    priorities: Kinds = ("original", "revised", "pseudo")
+    structures: dict[str, Kinds] = {}
     annotators: Literal["latest", "majority", "staple"] = "latest"
 
     @field_validator("structures")
     @classmethod
-    def _canonical(cls, given: dict[str, tuple[LabelKind, ...]]) -> dict[str, tuple[LabelKind, ...]]:
+    def _canonical(cls, given: dict[str, Kinds]) -> dict[str, Kinds]:
         return {canonical_name(name): kinds for name, kinds in given.items()}
 
     def kinds_for(self, structure: str) -> tuple[LabelKind, ...]:
@@ -115,15 +117,18 @@ def read_config(folder: Path) -> AtlasConfig:
     """
     path = folder / CONFIG
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            table = tomllib.loads(file.read(_AT_MOST_BYTES).decode())
         config = AtlasConfig.model_validate(table)
         label_set(config.label_set)
     except FileNotFoundError:
         raise AtlasError(f"{folder}: is no atlas (no {CONFIG}); 'ctatlas init {folder}' makes one") from None
     except NotADirectoryError:
         raise AtlasError(f"{folder}: is a file, expected an atlas folder") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise AtlasError(f"{path}: can't be read ({error}); mend it") from None
+    except OSError as error:
+        raise AtlasError(f"{path}: can't be read ({error.strerror})") from None
+    except (UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        raise AtlasError(f"{path}: is no TOML ({error}); mend it") from None
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise AtlasError(f"{path}: {faults}") from None
@@ -158,6 +163,7 @@ def write_config(config: AtlasConfig, folder: Path) -> None:
         '# Several people revised a structure: "latest" takes the last; "majority" or "staple" all of them.',
         f"annotators = {_quoted(config.assembly.annotators)}",
         "",
+        *_structures(config.assembly),
         "[queries]",
         "# How cases are chosen for revision, and the part of each queue that is drawn at random (error estimate).",
         f"strategy = {_quoted(strategy)}",
@@ -166,6 +172,13 @@ def write_config(config: AtlasConfig, folder: Path) -> None:
     ]
     with whole_file(folder / CONFIG) as file:
         file.write("\n".join(lines).encode())
+
+
+def _structures(assembly: Assembly) -> list[str]:
+    if not assembly.structures:
+        return []
+    rules = [f"{name} = [{', '.join(map(_quoted, kinds))}]" for name, kinds in assembly.structures.items()]
+    return ["[assembly.structures]", *rules, ""]
 
 
 def _quoted(text: str) -> str:

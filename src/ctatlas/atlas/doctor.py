@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ctatlas.atlas.atlas import Atlas
-from ctatlas.atlas.layout import CASE, CasePlace
+from ctatlas.atlas.catalog.engines import catalog_file
+from ctatlas.atlas.layout import CASE, MASK, CasePlace
 from ctatlas.atlas.records import CaseRecord, MaskRecord, OriginalRecord, ProvenanceRecord, RevisionRecord, read_record
 from ctatlas.errors import AtlasError
-from ctatlas.execution import whole_record
+from ctatlas.execution import RECORD, whole_record
 from ctatlas.hashing import sha256_file
 
 _LEFT_OVERS = (".ctatlas-partial", ".*.part")  # of processes that were killed
+_BACKUP = "restore it from a backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +47,34 @@ def examine(atlas: Atlas, *, fix: bool = False, deep: bool = False) -> Iterator[
         Whether to remove what interrupted steps left behind; they do it again then.
     deep : bool
         Whether to compare scans and masks with the hashes in their records, which reads all of them.
+
+    Raises
+    ------
+    AtlasError
+        When the catalog is from a newer version, or its server can't be reached.
     """
     yield from _sound_catalog(atlas)
+    others = (path for path in sorted(atlas.place.root.glob("*")) if path != atlas.place.cases_folder)
+    for path in others:
+        if path.is_dir() and not path.is_symlink():
+            yield from _left_overs(path.name, path, fix=fix)
     for folder in sorted(path for path in atlas.place.cases_folder.glob("*") if path.is_dir()):
-        yield from _case(CasePlace(folder), fix=fix, deep=deep)
-    faults, gone = atlas.synchronise()
-    yield from (Ailment("catalog", fault, remedy="mend or remove the file that is named") for fault in faults)
-    yield from (Ailment("catalog", f"{case}: its folder is gone", mended="taken out of the index") for case in gone)
+        try:
+            yield from _case(CasePlace(folder), fix=fix, deep=deep)
+        except OSError as error:
+            yield Ailment(folder.name, f"{error.filename}: can't be read ({error.strerror})", "see to its permissions")
+    yield from _index(atlas)
 
 
 def _sound_catalog(atlas: Atlas) -> Iterator[Ailment]:
     """Put a damaged SQLite catalog aside, so that it is made anew."""
-    path = atlas.place.catalog
-    if not atlas.config.catalog and not path.exists():
+    path = catalog_file(atlas.place, atlas.config)
+    if path is not None and not path.exists():
         yield Ailment("catalog", "is missing", mended="made anew from the files")
         return
-    try:
-        with atlas.catalog() as catalog, catalog.session() as session:
-            check = session.connection().exec_driver_sql("PRAGMA quick_check") if not atlas.config.catalog else None
-            answer = check.scalar() if check is not None else "ok"
-        if answer == "ok":
-            return
-        fault = str(answer)
-    except AtlasError as error:
-        if atlas.config.catalog or "newer ctatlas" in str(error):
-            raise
-        fault = str(error)
+    fault = _fault_of_catalog(atlas, path)
+    if path is None or not fault:
+        return
     aside = next(one for n in range(1, 1000) if not (one := path.with_name(f"catalog.damaged-{n}.db")).exists())
     path.rename(aside)
     for log in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
@@ -78,8 +82,31 @@ def _sound_catalog(atlas: Atlas) -> Iterator[Ailment]:
     yield Ailment("catalog", f"is damaged ({fault})", mended=f"put aside as {aside.name}, made anew from the files")
 
 
+def _fault_of_catalog(atlas: Atlas, path: Path | None) -> str:
+    try:
+        with atlas.catalog() as catalog, catalog.session() as session:
+            if path is None:
+                return ""
+            answer = str(session.connection().exec_driver_sql("PRAGMA quick_check").scalar())
+            return "" if answer == "ok" else answer
+    except AtlasError as error:
+        if path is None or "newer ctatlas" in str(error) or "network disk" in str(error):
+            raise
+        return str(error)
+
+
+def _index(atlas: Atlas) -> Iterator[Ailment]:
+    """Bring the index up to date, rows included that were lost or altered in the database alone."""
+    with atlas.catalog() as catalog:
+        differing = catalog.forget_what_differs(atlas.cases())
+    faults, gone = atlas.synchronise()
+    yield from (Ailment("catalog", f"{case}: not what its files say", mended="read anew") for case in differing)
+    yield from (Ailment("catalog", fault, remedy="mend or remove the file that is named") for fault in faults)
+    yield from (Ailment("catalog", f"{case}: its folder is gone", mended="taken out of the index") for case in gone)
+
+
 def _case(place: CasePlace, *, fix: bool, deep: bool) -> Iterator[Ailment]:
-    yield from _left_overs(place, fix=fix)
+    yield from _left_overs(place.case, place.folder, fix=fix)
     if not place.record.is_file():
         remedy = f"add the scan again; then remove {place.folder}"
         yield Ailment(place.case, f"has no {CASE}: it was never added to the end", remedy)
@@ -87,53 +114,84 @@ def _case(place: CasePlace, *, fix: bool, deep: bool) -> Iterator[Ailment]:
     try:
         record = read_record(CaseRecord, place.record)
     except AtlasError as error:
-        yield Ailment(place.case, str(error), "restore it from a backup, or remove the folder and add the scan again")
+        yield Ailment(place.case, str(error), f"{_BACKUP}, or remove the folder and add the scan again")
         return
     if not place.ct.is_file():
-        yield Ailment(place.case, "its ct.nii.gz is missing", "restore it from a backup")
+        yield Ailment(place.case, "its ct.nii.gz is missing", _BACKUP)
     elif deep and sha256_file(place.ct) != record.ct_sha256:
-        yield Ailment(place.case, "its ct.nii.gz is not what was added", "restore it from a backup")
-    for folder in (*place.predictions(), place.attention, place.checks, place.assembled):
-        if folder.is_dir() and whole_record(folder) is None:
+        yield Ailment(place.case, "its ct.nii.gz is not what was added", _BACKUP)
+    for folder in _results(place):
+        if any(folder.iterdir()) and whole_record(folder) is None:
             yield _half(place, folder, fix=fix)
     yield from _masks(place, deep=deep)
 
 
-def _left_overs(place: CasePlace, *, fix: bool) -> Iterator[Ailment]:
+def _results(place: CasePlace) -> list[Path]:
+    """Return the folders of results that can be made again."""
+    predicted = place.folder / "predictions"
+    found = [*predicted.glob("*"), place.attention, place.checks, place.assembled]
+    return sorted(folder for folder in found if folder.is_dir())
+
+
+def _left_overs(where: str, folder: Path, *, fix: bool) -> Iterator[Ailment]:
     for pattern in _LEFT_OVERS:
-        for path in sorted(place.folder.rglob(pattern)):
-            what = f"{path.relative_to(place.folder)} was left by a process that was killed"
-            if fix:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-            yield Ailment(place.case, what, "" if fix else "run with --fix", "removed" if fix else "")
+        for path in sorted(folder.rglob(pattern)):
+            what = f"{path.relative_to(folder)} was left by a process that was killed"
+            mended = "removed" if fix and _removed(path, folder.parent) else ""
+            yield Ailment(where, what, "" if mended else "remove it, or run with --fix", mended)
 
 
 def _half(place: CasePlace, folder: Path, *, fix: bool) -> Ailment:
     """Results can be made again, so a half one may go."""
-    if fix:
-        shutil.rmtree(folder)
+    mended = "removed; the step makes it again" if fix and _removed(folder, place.folder.parent) else ""
     what = f"{folder.relative_to(place.folder)} is not whole"
-    remedy = "" if fix else "run the step again, or with --fix remove it"
-    return Ailment(place.case, what, remedy, "removed; the step makes it again" if fix else "")
+    return Ailment(place.case, what, "" if mended else "run the step again, or with --fix remove it", mended)
+
+
+def _removed(path: Path, root: Path) -> bool:
+    """Remove a file or folder, unless a link leads out of the atlas."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        return False
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return True
 
 
 def _masks(place: CasePlace, *, deep: bool) -> Iterator[Ailment]:
     """Compare masks with their records: originals and revisions can't be made again."""
-    for folder, masks in _recorded(place):
+    for folder, kind in _recorded(place):
+        try:
+            masks = _masks_of(folder, kind)
+        except AtlasError as error:
+            yield Ailment(place.case, str(error), _BACKUP)
+            continue
         for name, mask in masks.items():
-            path = folder / f"{name}.nii.gz"
+            path = (folder / "segmentations" if kind is ProvenanceRecord else folder) / f"{name}{MASK}"
             where = path.relative_to(place.folder)
             if not path.is_file():
-                yield Ailment(place.case, f"{where} is missing", "restore it from a backup")
+                yield Ailment(place.case, f"{where} is missing", _BACKUP)
             elif deep and sha256_file(path) != mask.sha256:
                 yield Ailment(place.case, f"{where} is not what was stored", "restore it, or import it as a revision")
 
 
-def _recorded(place: CasePlace) -> Iterator[tuple[Path, dict[str, MaskRecord]]]:
-    if (place.original / "labels.json").is_file():
-        yield place.original, read_record(OriginalRecord, place.original / "labels.json").masks
-    for folder in place.revisions():
-        yield folder, dict(read_record(RevisionRecord, folder / "revision.json").masks)
+Recorded = type[OriginalRecord] | type[RevisionRecord] | type[ProvenanceRecord]
+_FILES: dict[Recorded, str] = {
+    OriginalRecord: "labels.json",
+    RevisionRecord: "revision.json",
+    ProvenanceRecord: "provenance.json",
+}
+
+
+def _recorded(place: CasePlace) -> Iterator[tuple[Path, Recorded]]:
+    if place.original.is_dir():
+        yield place.original, OriginalRecord
+    for folder in sorted((place.folder / "revisions").glob("*")):
+        if folder.is_dir() and any(folder.iterdir()):  # an empty one is what a killed import leaves: never stored
+            yield folder, RevisionRecord
     if whole_record(place.assembled) is not None:
-        found = read_record(ProvenanceRecord, place.assembled / "provenance.json")
-        yield place.assembled / "segmentations", dict(found.masks)
+        yield place.assembled, ProvenanceRecord
+
+
+def _masks_of(folder: Path, kind: Recorded) -> Mapping[str, MaskRecord]:
+    if kind is RevisionRecord and not (folder / RECORD).is_file():
+        raise AtlasError(f"{folder / RECORD}: is missing, so that the revision does not count")
+    return read_record(kind, folder / _FILES[kind]).masks

@@ -17,9 +17,9 @@ _AT_MOST_BYTES = 2**26
 
 
 class Record(BaseModel):
-    """What all files have in common: unknown words are refused, and nothing is altered after reading."""
+    """What all files have in common: unknown words and nan are refused, and nothing is altered after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GridRecord(Record):

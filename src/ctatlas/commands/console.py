@@ -18,18 +18,19 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 def say(text: str) -> None:
-    """Print a line of a result."""
-    print(text)
+    """Print lines of a result."""
+    print("\n".join(map(_harmless, text.split("\n"))))
 
 
 def tell(text: str) -> None:
     """Print a line about the work, or about what went wrong, beside the results."""
-    print(f"ctatlas: {' '.join(text.splitlines())}", file=sys.stderr)
+    print(f"ctatlas: {_harmless(' '.join(text.splitlines()))}", file=sys.stderr)
 
 
 def say_json(content: object) -> None:
     """Print a result as JSON."""
-    print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    print(text.encode(errors="backslashreplace").decode())
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -43,11 +44,16 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         is_number = column.split()[-1] in ("mL", "HU", "n", "Dice", "value", "MB", "files")
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_harmless, row))
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:  # a pipe has no width, and nothing may be cut off in it
         console.width = 1000
     console.print(table)
+
+
+def _harmless(text: str) -> str:
+    """Keep terminal codes out: names of files and what headers say come from strangers."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The index of an atlas: a database that answers at once, and that can be made anew from the files.
 
-`tables` says what is kept → `rows` reads a case's files into rows → `catalog` opens, migrates and fills the database →
-`questions` asks it. Nothing is written here that the files do not say.
+`tables` says what is kept → `rows` reads a case's files into rows → `engines` reaches the database, `schema` brings it
+up to date → `catalog` fills it → `questions` asks it. Nothing is written here that the files do not say.
 """
 
 from ctatlas.atlas.catalog.catalog import Catalog, opened_catalog

@@ -1,41 +1,46 @@
-"""The catalog's database: opened, brought up to date, and filled from the files of the cases."""
+"""The catalog: opened, brought up to date, and filled from the files of the cases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, inspect, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from ctatlas.atlas.catalog.filesystems import refuse_network_disk
-from ctatlas.atlas.catalog.rows import Row, rows_of, stamp_of
+from ctatlas.atlas.catalog.engines import WRITES, catalog_file, engine_of, first_line, said_in_a_line
+from ctatlas.atlas.catalog.rows import Row, refuse_unsound_name, rows_of, stamp_of
 from ctatlas.atlas.catalog.schema import bring_up_to_date
-from ctatlas.atlas.catalog.tables import Case, Table
+from ctatlas.atlas.catalog.tables import TABLES, Case
 from ctatlas.atlas.config import AtlasConfig
 from ctatlas.atlas.layout import AtlasPlace, CasePlace
-from ctatlas.errors import AtlasError, InstallError
+from ctatlas.errors import AtlasError
 
-_AT_ONCE = 500  # cases indexed in one transaction
-_WAIT_S = 30  # for another process that writes
+Item = TypeVar("Item")
+
+_AT_ONCE = 500  # cases in one transaction
 
 
 class Catalog:
     """The index of an atlas, as a database.
 
-    Every method is one transaction. What it says is what the files said when they were last synchronised.
+    What it says is what the files said when they were last synchronised.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writing = engine.execution_options(**{WRITES: True})
 
     def session(self) -> Session:
         """Open a session for questions."""
         return Session(self.engine)
+
+    def is_empty(self) -> bool:
+        """Tell whether it knows no case."""
+        with self.session() as session:
+            return session.execute(select(func.count()).select_from(Case)).scalar_one() == 0
 
     def synchronise(self, cases: Sequence[CasePlace]) -> list[str]:
         """Read the files of cases whose index is not up to date.
@@ -46,34 +51,47 @@ class Catalog:
             What could not be read, one line each; such a case keeps the rows it had.
         """
         faults: list[str] = []
-        for first in range(0, len(cases), _AT_ONCE):
-            some = cases[first : first + _AT_ONCE]
-            with self.engine.begin() as connection:
-                ids = [place.case for place in some]
-                asked = select(Case.case, Case.stamp).where(Case.case.in_(ids))
-                known = {case: stamp for case, stamp in connection.execute(asked)}  # noqa: C416 - a Row is no pair
-                changed: list[list[Row]] = []
-                for place in some:
+        for some in _batches(cases):
+            sound = [place for place in some if not _fault(place, faults)]
+            with self._writing.begin() as connection:
+                known = _stamps(connection, sound)
+                changed: dict[str, list[Row]] = {}
+                for place in sound:
                     try:
                         stamp = stamp_of(place)
-                        changed += [] if known.get(place.case) == stamp else [rows_of(place, stamp)]
+                        if known.get(place.case) != stamp:
+                            changed[place.case] = rows_of(place, stamp)
                     except AtlasError as fault:
                         faults.append(str(fault))
-                _replace(connection, changed)
+                faults += _replace(connection, changed)
         return faults
+
+    def forget_what_differs(self, cases: Sequence[CasePlace]) -> list[str]:
+        """Find cases whose rows are not what their files say, though nothing changed since; they are read again next.
+
+        Returns
+        -------
+        list of str
+            Their ids.
+        """
+        found: list[str] = []
+        for some in _batches([place for place in cases if not _fault(place, [])]):
+            with self._writing.begin() as connection:
+                known = _stamps(connection, some)
+                kept = _rows(connection, some)
+                differ = [place.case for place in some if _differs(place, known.get(place.case), kept)]
+                connection.execute(update(Case).where(Case.case.in_(differ)).values(stamp=""))
+                found += differ
+        return found
 
     def forget_all_but(self, cases: Sequence[str]) -> list[str]:
         """Remove the rows of cases that have no files any more; return their ids."""
         kept = set(cases)
-        with Session(self.engine) as session, session.begin():
-            gone = [case for case in session.scalars(select(Case.case).order_by(Case.case)) if case not in kept]
-            for case in gone:
-                session.execute(delete(Case).where(Case.case == case))
+        with self._writing.begin() as connection:
+            gone = [case for case in connection.scalars(select(Case.case).order_by(Case.case)) if case not in kept]
+            for some in _batches(gone):
+                connection.execute(delete(Case).where(Case.case.in_(some)))
         return gone
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self.engine.dispose()
 
 
 @contextmanager
@@ -87,80 +105,67 @@ def opened_catalog(place: AtlasPlace, config: AtlasConfig) -> Iterator[Catalog]:
     InstallError
         When a PostgreSQL catalog is asked for and its driver is missing.
     """
-    where = config.catalog or str(place.catalog)
-    engine = _server(config.catalog) if config.catalog else _file(place.catalog)
+    engine = engine_of(place, config)
     try:
-        with said_in_a_line(where):
-            is_new = not inspect(engine).get_table_names()
-            bring_up_to_date(engine, None if config.catalog or is_new else place.catalog)
+        with said_in_a_line(place, config):
+            bring_up_to_date(engine, catalog_file(place, config))
             yield Catalog(engine)
     finally:
         engine.dispose()
 
 
-@contextmanager
-def said_in_a_line(where: str) -> Iterator[None]:
-    """Turn what the database refuses into an `AtlasError`."""
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (items[first : first + _AT_ONCE] for first in range(0, len(items), _AT_ONCE))
+
+
+def _fault(place: CasePlace, faults: list[str]) -> bool:
+    """Tell whether a case's very name can't be in a database, and note why."""
     try:
-        yield
-    except OperationalError as error:
-        raise AtlasError(f"{_without_password(where)}: {_first_line(error)}; 'ctatlas doctor ATLAS' helps") from error
-    except SQLAlchemyError as error:
-        raise AtlasError(
-            f"{_without_password(where)}: is no sound catalog ({_first_line(error)}); "
-            "'ctatlas doctor ATLAS' makes it anew"
-        ) from error
+        refuse_unsound_name(place)
+    except AtlasError as fault:
+        faults.append(str(fault))
+        return True
+    return False
 
 
-def _replace(connection: Connection, cases: Sequence[Sequence[Row]]) -> None:
-    """Put rows in the place of all that cases had; each case's own row comes first in it."""
-    by_table: dict[type[Table], list[dict[str, Any]]] = {}
-    for rows in cases:
-        for table, row in rows:
-            by_table.setdefault(table, []).append(row)
-    ids = [row["case"] for row in by_table.get(Case, ())]
-    connection.execute(delete(Case).where(Case.case.in_(ids)))  # what belongs to it goes with it
-    for table, some in by_table.items():
-        connection.execute(insert(table), some)
+def _stamps(connection: Connection, cases: Sequence[CasePlace]) -> dict[str, str]:
+    asked = select(Case.case, Case.stamp).where(Case.case.in_([place.case for place in cases]))
+    return {case: stamp for case, stamp in connection.execute(asked)}  # noqa: C416 - a Row is no pair
 
 
-def _file(path: Path) -> Engine:
-    refuse_network_disk(path)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _WAIT_S})
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: object, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine
+def _rows(connection: Connection, cases: Sequence[CasePlace]) -> dict[str, list[Row]]:
+    """Return all that the tables say of cases, as `rows_of` says it."""
+    ids = [place.case for place in cases]
+    found: dict[str, list[Row]] = {case: [] for case in ids}
+    for table in TABLES:
+        asked = select(table.__table__).where(table.__table__.c.case.in_(ids))
+        for row in connection.execute(asked).mappings():
+            found[row["case"]].append((table, dict(row)))
+    return found
 
 
-def _server(url: str) -> Engine:
+def _differs(place: CasePlace, known: str | None, kept: Mapping[str, list[Row]]) -> bool:
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "postgresql":
-            raise AtlasError(
-                f"{_without_password(url)}: expected postgresql://user@host/database, or nothing for SQLite"
-            )
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    except ArgumentError:
-        raise AtlasError(
-            "catalog: is no URL; expected postgresql://user@host/database, or nothing for SQLite"
-        ) from None
-    except ModuleNotFoundError:
-        raise InstallError("a PostgreSQL catalog needs its driver: pip install 'ctatlas[postgres]'") from None
+        stamp = stamp_of(place)
+        return known == stamp and _comparable(rows_of(place, stamp)) != _comparable(kept[place.case])
+    except AtlasError:  # synchronise says it
+        return False
 
 
-def _without_password(where: str) -> str:
+def _comparable(rows: Sequence[Row]) -> list[str]:
+    return sorted(f"{table.__tablename__} {sorted(row.items())}" for table, row in rows)
+
+
+def _replace(connection: Connection, cases: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Put rows in the place of all that cases had; of those that the database refuses say why and keep what it had."""
     try:
-        return make_url(where).render_as_string() if "://" in where else where
-    except ArgumentError:
-        return "catalog"
-
-
-def _first_line(error: SQLAlchemyError) -> str:
-    original = getattr(error, "orig", None)
-    return str(original or error).strip().split("\n")[0]
+        with connection.begin_nested():
+            connection.execute(delete(Case).where(Case.case.in_(list(cases))))  # what belongs to it goes with it
+            for table in TABLES:
+                if some := [row for rows in cases.values() for kind, row in rows if kind is table]:
+                    connection.execute(insert(table), some)
+    except (DataError, IntegrityError, UnicodeError, OverflowError) as error:
+        if len(cases) == 1:
+            return [f"{case}: its files say what no catalog can hold ({first_line(error)})" for case in cases]
+        return [fault for case, rows in cases.items() for fault in _replace(connection, {case: rows})]
+    return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ctatlas.errors import AtlasError
@@ -30,6 +31,7 @@ _NETWORK = {
     "smbfs",
 }
 MOUNTS = Path("/proc/self/mountinfo")
+_OCTAL = re.compile(r"\\([0-7]{3})")  # how it writes blanks
 
 
 def refuse_network_disk(path: Path, mounts: Path = MOUNTS) -> None:
@@ -44,7 +46,7 @@ def refuse_network_disk(path: Path, mounts: Path = MOUNTS) -> None:
     if kind in _NETWORK:
         raise AtlasError(
             f"{path}: lies on a network disk ({kind}), where SQLite can lose writes; set catalog in atlas.toml to a "
-            "postgresql:// URL, or run steps with --shard, which need no catalog"
+            "postgresql:// URL, or keep the atlas on a local disk; jobs with --shard need no catalog"
         )
 
 
@@ -61,7 +63,7 @@ def disk_kind(path: Path, mounts: Path = MOUNTS) -> str:
         fields = mounted.split(" ")
         if len(fields) < 5 or not described:
             continue
-        point = Path(fields[4].encode().decode("unicode_escape"))
+        point = Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4]))
         if (point == place or point in place.parents) and len(point.parts) >= found[0]:
             found = len(point.parts), described.split(" ")[0]
     return found[1]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from ctatlas.atlas.catalog.tables import Attention, Case, Finding, Label, Revision, Run, Table
-from ctatlas.atlas.layout import CasePlace
+from ctatlas.atlas.layout import CASE, CasePlace
 from ctatlas.atlas.records import (
     CaseRecord,
     FindingsRecord,
@@ -19,29 +23,41 @@ from ctatlas.atlas.records import (
     read_record,
 )
 from ctatlas.errors import AtlasError
-from ctatlas.execution import whole_record
-from ctatlas.hashing import sha256_json
+from ctatlas.execution import RECORD, whole_record
 
 Row = tuple[type[Table], dict[str, Any]]  # a dict rather than an object: rows come by the hundred thousand
 Rows = Iterator[Row]
-# The files that say what a case holds, as patterns below its folder
-_FILES = (
-    "case.json",
-    "original/labels.json",
-    "predictions/*/run.json",
-    "attention/run.json",
-    "checks/run.json",
-    "revisions/*/run.json",
-    "assembled/run.json",
-)
+_MASKS = TypeAdapter(dict[str, MaskRecord])
+# The files that say what a case holds: one each, and one in each folder below these
+_FILES = (CASE, "original/labels.json", f"attention/{RECORD}", f"checks/{RECORD}", f"assembled/{RECORD}")
+_FOLDERS = ("predictions", "revisions")
 
 
 def stamp_of(place: CasePlace) -> str:
     """Hash the sizes and times of the files that say what a case holds: unchanged means that its rows still hold."""
-    files = [path for pattern in _FILES for path in sorted(place.folder.glob(pattern))]
-    stats = [(path, path.stat()) for path in files]
-    facts = [[path.relative_to(place.folder).as_posix(), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
-    return sha256_json(facts)
+    names = [*_FILES]
+    for parent in _FOLDERS:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            folders = sorted(folder.name for folder in (place.folder / parent).iterdir())
+            names += [f"{parent}/{folder}/{RECORD}" for folder in folders]
+    facts = []
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            stat = (place.folder / name).stat()
+            facts.append([name, stat.st_size, stat.st_mtime_ns])
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def refuse_unsound_name(place: CasePlace) -> None:
+    """Refuse a folder whose name is no text: no catalog could say it.
+
+    Raises
+    ------
+    AtlasError
+        With the way out.
+    """
+    if not place.case.isprintable():
+        raise AtlasError(f"{place.folder}: holds what can't be printed in its name; move it out of the atlas")
 
 
 def rows_of(place: CasePlace, stamp: str) -> list[Row]:
@@ -102,8 +118,13 @@ def _predictions(place: CasePlace, _: str) -> Rows:
         yield _run(place, "predict", member, record)
         summary = record.get("summary")
         masks = summary.get("masks") if isinstance(summary, dict) else None
-        for structure, mask in (masks if isinstance(masks, dict) else {}).items():
-            yield _label(place, "pseudo", member, structure, MaskRecord.model_validate(mask))
+        try:
+            found = _MASKS.validate_python(masks or {})
+        except ValidationError as error:
+            fault = error.errors()[0]["msg"]
+            raise AtlasError(f"{folder / RECORD}: summary.masks: {fault}; predict the case again") from None
+        for structure, mask in found.items():
+            yield _label(place, "pseudo", member, structure, mask)
 
 
 def _attention(place: CasePlace, _: str) -> Rows:

@@ -7,19 +7,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 
+from ctatlas.atlas.catalog.engines import WRITES
+from ctatlas.atlas.catalog.tables import VERSION
 from ctatlas.errors import AtlasError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from alembic.config import Config
+    from sqlalchemy import Connection, Engine
 
 
 def bring_up_to_date(engine: Engine, backed_up: Path | None = None) -> None:
-    """Migrate a catalog to this version's tables.
+    """Migrate a catalog to this version's tables: all of the way or not at all.
 
     Parameters
     ----------
@@ -32,25 +32,52 @@ def bring_up_to_date(engine: Engine, backed_up: Path | None = None) -> None:
     AtlasError
         When it was written by a newer ctatlas.
     """
-    config = Config()
-    config.set_main_option("script_location", "ctatlas.atlas.catalog:migrations")
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head()
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current == head:
+        current = version_of(connection)
+    if current == VERSION:
         return
-    known = {script.revision for script in scripts.walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in _known():
         raise AtlasError(
-            f"the catalog is of version {current}, from a newer ctatlas; this one knows {head}: update ctatlas, or "
-            "delete the catalog and let 'ctatlas doctor ATLAS' make it anew from the files"
+            f"the catalog is of version {current}, from a newer ctatlas; this one knows {VERSION}: update ctatlas, or "
+            "move the catalog away and let 'ctatlas doctor ATLAS' make it anew from the files"
         )
     if backed_up is not None and current is not None:
-        _copy(backed_up, backed_up.with_name(f"{backed_up.stem}.before-{head}{backed_up.suffix}"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        _copy(backed_up, backed_up.with_name(f"{backed_up.stem}.before-{VERSION}{backed_up.suffix}"))
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        if version_of(connection) == current:  # else another process was quicker
+            migrate(connection)
+
+
+def version_of(connection: Connection) -> str | None:
+    """Return the version of the tables that are there; None where there are none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def migrate(connection: Connection, to: str = VERSION) -> None:
+    """Run the migrations that are missing up to a version, in the transaction that is open."""
+    from alembic import command
+
+    config = migrations()
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+
+
+def migrations() -> Config:
+    """Tell Alembic where the migrations lie."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "ctatlas.atlas.catalog:migrations")
+    return config
+
+
+def _known() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(migrations()).walk_revisions()}
 
 
 def _copy(path: Path, target: Path) -> None:

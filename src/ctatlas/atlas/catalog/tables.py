@@ -1,4 +1,7 @@
-"""The tables of the catalog. A change here needs a migration in `migrations/versions`; a test compares the two."""
+"""The tables of the catalog.
+
+A change here needs a migration in `migrations/versions`, and its number in `VERSION`; a test compares the two.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ from typing import Any
 from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+VERSION = "0002"
+
 _NAMES = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-_NAME = String(200)
+_NAME = String()
 _SHA256 = String(64)
 
 
@@ -129,3 +134,6 @@ class Finding(Table):
     limit: Mapped[float | None] = mapped_column(Float)
     unit: Mapped[str] = mapped_column(_NAME)
     fix: Mapped[str] = mapped_column(_NAME)
+
+
+TABLES: tuple[type[Table], ...] = (Case, Label, Run, Revision, Attention, Finding)  # a case's own row comes first

@@ -10,6 +10,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Table.metadata,
     render_as_batch=True,  # SQLite can't alter columns in place
+    transactional_ddl=True,  # `engines` begins transactions for SQLite, too
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -9,7 +9,7 @@ revision = "0001"
 down_revision = None
 branch_labels = depends_on = None
 
-_NAME = sa.String(200)
+_NAME = sa.String()
 _SHA256 = sa.String(64)
 
 

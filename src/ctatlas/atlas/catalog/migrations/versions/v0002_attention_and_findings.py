@@ -9,7 +9,7 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = depends_on = None
 
-_NAME = sa.String(200)
+_NAME = sa.String()
 
 
 def _of_case() -> sa.Column[str]:
