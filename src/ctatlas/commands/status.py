@@ -97,9 +97,10 @@ def _say(found: dict[str, Any]) -> None:
 
 
 def _remaining(found: dict[str, Any]) -> str:
-    ml, share = found["wrong_ml"], found["wrong_share"]
+    ml, share, dice = found["wrong_ml"], found["wrong_share"], found["mean_dice"]
     return (
         f"Still wrong, by {found['n_answered']} of {found['n_asked']} structures drawn at random in query "
         f"{found['query']}: {ml['value']:.0f} mL (95 % interval {ml['low']:.0f} to {ml['high']:.0f}), "
-        f"in {share['value']:.0%} of the structures ({share['low']:.0%} to {share['high']:.0%})."
+        f"in {share['value']:.0%} of the structures ({share['low']:.0%} to {share['high']:.0%}); "
+        f"mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f})."
     )

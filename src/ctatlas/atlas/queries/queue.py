@@ -8,7 +8,7 @@ import numpy as np
 
 from ctatlas.atlas.attention.limits import minutes as minutes_table
 from ctatlas.atlas.queries.candidates import Candidates
-from ctatlas.atlas.queries.plain import foreground_weights
+from ctatlas.atlas.queries.plain import audit_weights
 from ctatlas.atlas.queries.sampling import drawn
 from ctatlas.atlas.queries.strategies import Draw, Strategy, strategy_called
 from ctatlas.atlas.records import QueryItem, QueryRecord
@@ -115,7 +115,7 @@ def _audit(
     foreground_ml, border_ml, gain = (np.bincount(of_unit, weights=each, minlength=len(units)) for each in amounts)
     each = minutes_table().review_structure
     n = min(len(units), max(AT_LEAST_RANDOM, int(budget_minutes / each)))
-    chosen, chances = drawn(foreground_weights(structure, foreground_ml, border_ml), n, rng)
+    chosen, chances = drawn(audit_weights(structure, foreground_ml, border_ml), n, rng)
     return [
         QueryItem(
             rank=rank,
