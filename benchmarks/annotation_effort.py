@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,26 +94,26 @@ def main(
     out: Annotated[Path, typer.Argument(help="JSON file to write.")],
     cases: int = 100,
     seeds: int = 3,
+    workers: Annotated[int, typer.Option(help="How many draws of faults at a time.")] = 1,
     table_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table for the docs here.")] = None,
     plot_file: Annotated[Path | None, typer.Option("--plot", help="Draw the curves here.")] = None,
 ) -> None:
     """Run all strategies and print a table."""
-    start = time.process_time()
-    runs: list[dict] = []
-    atlases: list[dict] = []
-    for seed in range(seeds):
-        atlas = simulated_atlas(cases, seed)
-        atlases.append(atlas.facts(np.random.default_rng([seed, 5])))
-        runs += [{"seed": seed, **run} for run in all_runs(atlas, seed)]
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            done = list(pool.map(one_draw, [cases] * seeds, range(seeds)))
+    else:
+        done = [one_draw(cases, seed) for seed in range(seeds)]
+    runs = [run for each in done for run in each[1]]
     result = {
         "cases": cases,
         "seeds": seeds,
         "structures": len(published_rules().targets),
-        "atlases": atlases,
+        "atlases": [facts for facts, *_ in done],
         "published_figures": PUBLISHED_FIGURES,
         "summary": summary(runs),
         "curves": mean_curves(runs),
-        "cpu_seconds": time.process_time() - start,
+        "cpu_seconds": sum(each[2] for each in done),
     }
     out.write_text(json.dumps(result, indent=1) + "\n")
     if table_file:
@@ -120,6 +121,14 @@ def main(
     if plot_file:
         plot(result, plot_file)
     typer.echo(markdown(result))
+
+
+def one_draw(cases: int, seed: int) -> tuple[dict, list[dict], float]:
+    """Do everything for one draw of faults: facts of the atlas, the runs, CPU seconds."""
+    start = time.process_time()
+    atlas = simulated_atlas(cases, seed)
+    facts = atlas.facts(np.random.default_rng([seed, 5]))
+    return facts, [{"seed": seed, **run} for run in all_runs(atlas, seed)], time.process_time() - start
 
 
 # ---- the faulty ensemble

@@ -216,8 +216,8 @@ class PlaceRecord(Record):
 
     Attributes
     ----------
-    patches : tuple of int
-        255 times the mean probability of each part of the box.
+    patches : str
+        255 times the mean probability of each part of the box, a byte each, hexadecimal.
     """
 
     structure: str
@@ -231,7 +231,7 @@ class PlaceRecord(Record):
     bald: float
     foreground_ml: float
     border_ml: float
-    patches: tuple[int, ...]
+    patches: Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
 
 
 class PlacesRecord(Record):

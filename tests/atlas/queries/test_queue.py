@@ -178,3 +178,14 @@ def test_answers_are_measured_from_the_record_alone(added, removed, after, expec
     record = RevisionRecord(number=1, author="a", created="", masks={"liver": mask})
     item = QueryItem(rank=1, case="c", structure="liver", score=0, minutes=1)
     assert answer_to(item, [record]) == pytest.approx(expected)
+
+
+def test_boxes_in_which_nothing_is_likely_are_left_out():
+    values = np.zeros(GRID.shape, np.uint8)
+    values[:3, :3, :3] = values[-3:, -3:, -3:] = 255
+    told = [Member(values, GRID)]
+    masks = ensemble_masks(["liver"], lambda _: told, GRID)
+    (found,) = attend(["liver"], lambda _: told, masks, GRID)
+    tiles = list(tiles_of("case-1", found))
+    assert len(tiles) == 2
+    assert sum(tile.foreground_ml for tile in tiles) == pytest.approx(54 * GRID.voxel_ml)

@@ -109,7 +109,7 @@ def places_record(rows: Iterable[Candidate]) -> PlacesRecord:
                 structure=row.structure,
                 lo=row.box.lo,
                 hi=row.box.hi,
-                patches=tuple(np.rint(255 * row.patches).astype(int).tolist()),
+                patches=np.rint(255 * row.patches).astype(np.uint8).tobytes().hex(),
                 **{name: float(f"{getattr(row, name):.6g}") for name in _AMOUNTS},
             )
             for row in rows
@@ -124,7 +124,7 @@ def candidates_in(cases: Mapping[str, PlacesRecord]) -> Candidates:
             case=case,
             structure=place.structure,
             box=Box(place.lo, place.hi),
-            patches=np.array(place.patches) / 255,
+            patches=np.frombuffer(bytes.fromhex(place.patches), np.uint8) / 255,
             **{name: getattr(place, name) for name in _AMOUNTS},
         )
         for case, record in cases.items()
