@@ -37,7 +37,8 @@ format: .venv/.ready ## let ruff mend what it can
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-soak: .venv/.ready ## the same tests with forty times as many drawn cases, new ones each time
+soak: .venv/.ready ## the same tests with forty times as many drawn cases, new ones each time, and 100,000 damaged files
+	CTATLAS_MUTATIONS=100000 CTATLAS_MUTATION_JOBS=$(JOBS) $(DEV)/pytest -m "" tests/volume/test_mutations.py
 	HYPOTHESIS_PROFILE=soak $(DEV)/pytest -n $(JOBS) -m "not gpu"
 
 docs: .venv/.ready ## the manual → build/site; a link that leads nowhere fails

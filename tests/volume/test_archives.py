@@ -171,6 +171,18 @@ def claimed_size(claim: int) -> bytes:
     return bytes(data)
 
 
+def extra_field_cut_off() -> bytes:
+    """Return a zip whose directory claims a zip64 size and has no room for it."""
+    data = bytearray(zipped({"a": b"b"}))
+    at = data.rfind(b"PK\x01\x02")
+    struct.pack_into("<I", data, at + 24, 2**32 - 1)  # size: in the extra field
+    struct.pack_into("<H", data, at + 30, 4)  # length of the extra field
+    data[at + 47 : at + 47] = struct.pack("<HH", 1, 0)
+    end = data.rfind(b"PK\x05\x06")
+    struct.pack_into("<I", data, end + 12, end - at)
+    return bytes(data)
+
+
 HOSTILE = {
     "leads out of its folder": [
         *(
@@ -198,6 +210,7 @@ HOSTILE = {
         zipped({"a": bytes(range(256)) * 9})[:-40],
         gzip.compress(tarred({"a": bytes(4000)}))[:-30],
         tarred({"a": bytes(4000)})[:3000],
+        extra_field_cut_off(),
     ],
 }
 

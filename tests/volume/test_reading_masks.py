@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 from pathlib import Path
 
@@ -181,3 +182,11 @@ def test_names_of_strangers_stay_in_the_folder(tmp_path: Path) -> None:
         "liver.nii.gz",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("uid", [b"1.2.840.10008.5.1.4.1.1.66.4\xff/", b"1..2", b""])
+def test_a_broken_preamble_of_a_dicom_file_is_one_line(tmp_path: Path, uid: bytes) -> None:
+    element = struct.pack("<HH2sH", 2, 2, b"UI", len(uid)) + uid
+    (tmp_path / "seg.dcm").write_bytes(bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0, b"UL", 3) + b"abc" + element)
+    with pytest.raises(ScanError, match=r"seg\.dcm: "):
+        read_segmentation(tmp_path / "seg.dcm")

@@ -144,11 +144,12 @@ def _holds_masks(folder: Path, *, surely: bool) -> bool:
 
 def _dicom_kind(path: Path) -> str:
     """Return which DICOM object a file is, by the SOP class in its preamble."""
-    from pydicom.errors import InvalidDicomError
     from pydicom.filereader import read_file_meta_info
 
+    from ctatlas.volume.formats.dicom.files import parser_errors, quietly
+
     try:
-        meta = read_file_meta_info(path)
-    except (InvalidDicomError, OSError, ValueError, EOFError):
+        with quietly():
+            return _DICOM_KINDS.get(str(read_file_meta_info(path).get("MediaStorageSOPClassUID", "")), "")
+    except parser_errors():
         return ""
-    return _DICOM_KINDS.get(str(meta.get("MediaStorageSOPClassUID", "")), "")

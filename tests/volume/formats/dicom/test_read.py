@@ -518,6 +518,14 @@ def test_deflated_files(tmp_path: Path) -> None:
     assert exact(read(deflated(tmp_path / "ct", phantom)), phantom)
 
 
+def test_a_deflated_file_that_is_cut_off_behind_its_pixels_is_refused(tmp_path: Path) -> None:
+    folder = deflated(tmp_path / "ct", Phantom(change=lambda _, one: one.add_new(0x7FE10010, "OB", bytes(range(256)))))
+    content = (folder / "2.dcm").read_bytes()
+    (folder / "2.dcm").write_bytes(content[:-9])
+    with pytest.raises(ScanError, match=r"2\.dcm: is stored deflated and cut off"):
+        read(folder)
+
+
 def test_inflating_stops_where_no_image_is_that_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctatlas.volume.formats.dicom.files._AT_MOST_INFLATED_BYTES", 2**20)
     bomb = Phantom(n_slices=1, change=lambda _, one: one.add_new(0x00091001, "OB", bytes(50 * 2**20)))

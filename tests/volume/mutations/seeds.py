@@ -1,0 +1,261 @@
+"""Small valid files of every kind that is read, made anew each time: what the mutations start from."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from tests.volume.formats.dicom.phantom import Phantom, oblique
+
+SHAPE = (9, 11, 7)
+AT_MOST_FIXTURE_BYTES = 200_000
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A valid input.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        Which fields it has: nifti, nrrd, metaimage, dicom, zip, tar, or raw where only bytes are known.
+    files : mapping of str to bytes
+        By their path in the input's folder.
+    entry : str
+        What is given to the reader: one of the files, or "" for the folder.
+    task : str
+        scan, or masks.
+    packed : callable, optional
+        What squeezes the content of `entry` into its file; the mutations get at the content.
+    is_real : bool
+        Made by others' software; some are refused even undamaged.
+    """
+
+    name: str
+    kind: str
+    files: Mapping[str, bytes]
+    entry: str = ""
+    task: str = "scan"
+    packed: Callable[[bytes], bytes] | None = None
+    is_real: bool = False
+
+
+def hounsfield() -> np.ndarray:
+    """Return what looks like a CT: air around, tissue within, every voxel another value."""
+    i, j, k = np.indices(SHAPE)
+    values = -1000 + i + SHAPE[0] * (j + SHAPE[1] * k)
+    return np.asfortranarray(np.where((i > 1) & (j > 1), values + 1000, values), np.int16)
+
+
+def affine() -> np.ndarray:
+    """Return axes turned about the body's length by 90 degrees, steps all different, no shear."""
+    return np.array([[0.0, -2.5, 0, 20], [1.5, 0, 0, -31.5], [0, 0, 3.0, -400], [0, 0, 0, 1]])
+
+
+@cache
+def seeds(fixtures: Path | None = None) -> tuple[Seed, ...]:
+    """Return all seeds; with real files of other people's software where the development data are at hand."""
+    made = (*nifti(), *nrrd(), *metaimage(), *dicom())
+    return (*made, *archives({seed.name: seed for seed in made}), *masks(), *(real(fixtures) if fixtures else ()))
+
+
+def nifti() -> list[Seed]:
+    image = nib.Nifti1Image(hounsfield(), affine())
+    image.set_qform(affine(), 1)
+    plain = image.to_bytes()
+    scaled = nib.Nifti1Image(hounsfield().astype(np.float32), affine())
+    swapped = nib.Nifti1Image(hounsfield().astype(">i2"), affine(), nib.Nifti1Header(endianness=">")).to_bytes()
+    second = nib.Nifti2Image(hounsfield(), affine()).to_bytes()
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"nothing to see"))
+    return [
+        Seed("nii", "nifti", {"ct.nii": plain}, "ct.nii"),
+        Seed("nii-float", "nifti", {"ct.nii": scaled.to_bytes()}, "ct.nii"),
+        Seed("nii-big-endian", "nifti", {"ct.nii": swapped}, "ct.nii"),
+        Seed("nii-extension", "nifti", {"ct.nii": image.to_bytes()}, "ct.nii"),
+        Seed("nifti2", "nifti2", {"ct.nii": second}, "ct.nii"),
+        Seed("nii-gz", "nifti", {"ct.nii.gz": plain}, "ct.nii.gz", packed=squeezed),
+    ]
+
+
+def squeezed(content: bytes) -> bytes:
+    return gzip.compress(content, 1, mtime=0)
+
+
+def nrrd_header(encoding: str, more: str = "") -> bytes:
+    columns = [",".join(f"{x:g}" for x in column) for column in (np.diag([-1, -1, 1]) @ affine()[:3, :3]).T]
+    origin = ",".join(f"{x:g}" for x in affine()[:3, 3] * (-1, -1, 1))
+    return (
+        "NRRD0005\n# a comment\ntype: int16\ndimension: 3\nspace: left-posterior-superior\n"
+        f"sizes: {' '.join(map(str, SHAPE))}\nspace directions: {' '.join(f'({c})' for c in columns)}\n"
+        f"kinds: domain domain domain\nendian: little\nencoding: {encoding}\nspace origin: ({origin})\n{more}\n"
+    ).encode()
+
+
+def nrrd() -> list[Seed]:
+    voxels = hounsfield().tobytes("F")
+    text = " ".join(map(str, hounsfield().ravel("F"))).encode()
+    encoded = {"raw": voxels, "gzip": squeezed(voxels), "bzip2": bz2.compress(voxels), "ascii": text}
+    attached = [
+        Seed(f"nrrd-{name}", "nrrd", {"ct.nrrd": nrrd_header(name) + data}, "ct.nrrd") for name, data in encoded.items()
+    ]
+    detached = nrrd_header("raw", "data file: ct.raw\n")
+    return [*attached, Seed("nhdr", "nrrd", {"ct.nhdr": detached, "ct.raw": voxels}, "ct.nhdr")]
+
+
+def metaimage_header(data_file: str, more: str = "") -> bytes:
+    turned = np.diag([-1, -1, 1]) @ affine()[:3, :3] / (1.5, 2.5, 3.0)
+    return (
+        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
+        f"TransformMatrix = {' '.join(f'{x:g}' for x in turned.T.ravel())}\n"
+        f"Offset = {' '.join(f'{x:g}' for x in affine()[:3, 3] * (-1, -1, 1))}\nCenterOfRotation = 0 0 0\n"
+        f"AnatomicalOrientation = RAI\nElementSpacing = 1.5 2.5 3\n{more}"
+        f"DimSize = {' '.join(map(str, SHAPE))}\nElementType = MET_SHORT\nElementDataFile = {data_file}\n"
+    ).encode()
+
+
+def metaimage() -> list[Seed]:
+    voxels = hounsfield().tobytes("F")
+    flat = zlib.compress(voxels)
+    squeezed_header = metaimage_header("LOCAL", f"CompressedData = True\nCompressedDataSize = {len(flat)}\n")
+    return [
+        Seed("mha", "metaimage", {"ct.mha": metaimage_header("LOCAL") + voxels}, "ct.mha"),
+        Seed("mha-zlib", "metaimage", {"ct.mha": squeezed_header + flat}, "ct.mha"),
+        Seed("mhd", "metaimage", {"ct.mhd": metaimage_header("ct.raw"), "ct.raw": voxels}, "ct.mhd"),
+    ]
+
+
+class Wide(Phantom):
+    """Slices large enough for JPEG 2000."""
+
+    def hu(self, k: int) -> np.ndarray:
+        return np.arange(35 * 33).reshape(35, 33) + k - 1000
+
+
+def dicom() -> list[Seed]:
+    row, column = oblique()
+    plain, wide = Phantom(n_slices=4), Wide(n_slices=3)
+    found = [
+        Seed("dicom", "dicom", series(plain)),
+        Seed("dicom-oblique", "dicom", series(Phantom(n_slices=4, row=row, column=column))),
+    ]
+    for name, syntax in (
+        ("implicit", ImplicitVRLittleEndian),
+        ("big-endian", ExplicitVRBigEndian),
+        ("deflated", DeflatedExplicitVRLittleEndian),
+        ("rle", RLELossless),
+        ("jpeg2000", JPEG2000Lossless),
+        ("jpegls", JPEGLSLossless),
+    ):
+        found.append(Seed(f"dicom-{name}", "dicom", series(wide if name.startswith("jpeg") else plain, syntax)))
+    return found
+
+
+def series(phantom: Phantom, syntax: str = "") -> dict[str, bytes]:
+    """Return the files of a series, in another transfer syntax if told."""
+    files = {}
+    for k in range(phantom.n_slices):
+        dataset = phantom.slice(k)
+        if syntax in (JPEG2000Lossless, JPEGLSLossless, RLELossless):
+            dataset.compress(syntax, generate_instance_uid=False)
+        elif syntax:
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+            if syntax == ExplicitVRBigEndian:
+                dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2").astype(">i2").tobytes()
+        file = io.BytesIO()
+        order = {"little_endian": syntax != ExplicitVRBigEndian, "implicit_vr": syntax == ImplicitVRLittleEndian}
+        pydicom.dcmwrite(file, dataset, enforce_file_format=True, **({} if dataset.file_meta else order))
+        files[f"{k:03d}.dcm"] = file.getvalue()
+    return files
+
+
+def archives(made: Mapping[str, Seed]) -> list[Seed]:
+    trees = [
+        {"study/" + name: data for name, data in made["dicom-rle"].files.items()},
+        {"scan.nii": made["nii"].files["ct.nii"], "readme.txt": b"a scan"},
+    ]
+    found = []
+    for number, tree in enumerate(trees):
+        kept, tight, ball = zipped(tree, zipfile.ZIP_STORED), zipped(tree, zipfile.ZIP_DEFLATED), tarred(tree)
+        found += [
+            Seed(f"zip-{number}", "zip", {"ct.zip": kept}, "ct.zip"),
+            Seed(f"zip-deflated-{number}", "zip", {"ct.zip": tight}, "ct.zip"),
+            Seed(f"tar-{number}", "tar", {"ct.tar": ball}, "ct.tar"),
+            Seed(f"tar-gz-{number}", "tar", {"ct.tar.gz": ball}, "ct.tar.gz", packed=squeezed),
+            Seed(f"tar-xz-{number}", "tar", {"ct.tar.xz": ball}, "ct.tar.xz", packed=lzma.compress),
+            Seed(f"tar-bz2-{number}", "tar", {"ct.tar.bz2": ball}, "ct.tar.bz2", packed=bz2.compress),
+        ]
+    return found
+
+
+def zipped(tree: Mapping[str, bytes], method: int) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in tree.items():
+            archive.writestr(zipfile.ZipInfo(name), data, method)
+    return file.getvalue()
+
+
+def tarred(tree: Mapping[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, data in tree.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return file.getvalue()
+
+
+def masks() -> list[Seed]:
+    """Return label maps and masks, as they come back from people."""
+    labels = (hounsfield() > 0).astype(np.uint8)
+    image = nib.Nifti1Image(labels, affine()).to_bytes()
+    names = b'{"1": "liver", "2": "spleen"}'
+    folder = {"segmentations/liver.nii.gz": squeezed(image), "segmentations/spleen.nii.gz": squeezed(image)}
+    return [
+        Seed("mask-folder", "gzip", folder, task="masks"),
+        Seed(
+            "label-map", "nifti", {"combined_labels.nii": image, "labels.json": names}, "combined_labels.nii", "masks"
+        ),
+    ]
+
+
+def real(fixtures: Path) -> list[Seed]:
+    """Return small files of scanners and other software."""
+    found = []
+    for path in sorted((fixtures / "dicom").rglob("*")):
+        if not path.is_file() or path.stat().st_size > AT_MOST_FIXTURE_BYTES:
+            continue
+        group, task = path.relative_to(fixtures / "dicom").parts[0], "scan"
+        if group in ("seg", "rtstruct"):
+            task = "masks"
+        if group in ("single", "encapsulated", "seg", "rtstruct"):
+            found.append(
+                Seed(f"{group}-{path.stem}", "dicom", {path.name: path.read_bytes()}, path.name, task, is_real=True)
+            )
+    for path in sorted((fixtures / "nrrd" / "pynrrd").glob("*")):
+        if path.is_file() and path.suffix in (".nrrd", ".nhdr"):
+            beside = {other.name: other.read_bytes() for other in path.parent.iterdir() if other.stem == path.stem}
+            found.append(Seed(f"pynrrd-{path.name}", "nrrd", beside, path.name, is_real=True))
+    return found
