@@ -195,7 +195,7 @@ def _dataset(source: BinaryIO, syntax: str, names: Sequence[str]) -> Dataset:
         source,
         syntax == _IMPLICIT,
         syntax != _BIG_ENDIAN,
-        stop_when=lambda tag, _, __: 0x7FE00008 <= tag < 0x7FE10000,
+        stop_when=lambda tag, _, __: 0x7FE00008 <= int(tag) < 0x7FE10000,  # pydicom compares tags slowly
         specific_tags=_tags(tuple(names)),
     )
 
