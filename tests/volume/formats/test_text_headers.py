@@ -488,6 +488,7 @@ def test_what_is_no_number_becomes_padding(tmp_path: Path, ending: str) -> None:
         (".nrrd", {"content": "x" * 2_000_000}, b""),
         (".mha", {"Comment": "x" * 2_000_000}, b""),
     ],
+    ids=["gzip early", "bzip2 early", "gzip on", "gzip before", "zlib early", "zlib on", "nrrd text", "meta text"],
 )
 def test_bombs_take_no_memory(tmp_path: Path, ending: str, changes: dict[str, str], data: bytes) -> None:
     path = made(tmp_path, ending, data, **changes)
