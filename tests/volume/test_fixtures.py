@@ -176,8 +176,8 @@ def told_series(fixtures: Path, folder: str) -> dict[str, Any]:
 MENDED = {
     "philips_tilt_minus18": (54, 2.3708, ["gantry tilt of 18.50 degrees"]),
     "siemens_tilt_no_tag": (4, 4.8515, ["gantry tilt of 14.00 degrees"]),
-    "siemens_tilt_missing_slice": (5, 0.7497, ["1 missing slices interpolated linearly: k = 3"]),
-    "ge_missing_slice": (5, 5.0, ["1 missing slices interpolated linearly: k = 3"]),
+    "siemens_tilt_missing_slice": (5, 0.7497, ["1 missing slice interpolated linearly: k = 3"]),
+    "ge_missing_slice": (5, 5.0, ["1 missing slice interpolated linearly: k = 3"]),
     "ge_tilt_variable_spacing": (
         135,
         1.0753,

@@ -356,7 +356,7 @@ def test_the_same_file_twice_counts_once(tmp_path: Path) -> None:
     shutil.copy(folder / "002.dcm", folder / "002 (1).dcm")
     scan = read(folder)
     assert exact(scan, phantom)
-    assert "1 images were copies" in scan.facts.notes[0]
+    assert "1 image was a copy" in scan.facts.notes[0]
 
 
 def test_several_study_uids_are_noted(tmp_path: Path) -> None:
@@ -477,7 +477,7 @@ def test_the_same_instance_with_other_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (only(3, ImagePositionPatient=None), "1 images without position"),
+        (only(3, ImagePositionPatient=None), "1 image without position"),
         (only(3, ImagePositionPatient=[1, 2]), "ImagePositionPatient is .*; expected 3 numbers"),
         (pixels(PixelSpacing=[0, 1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),
         (pixels(PixelSpacing=[2, -1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom.grouping import AT_LEAST_SLICES, Group, differences, groups_of, n_places
 from ctatlas.volume.formats.dicom.headers import Contents, SeriesName
-from ctatlas.volume.formats.dicom.stack import Stack, stack
+from ctatlas.volume.formats.dicom.stack import Stack, blocks_of, stack
 
 _AXIAL_COSINE = 0.8
 _COVERS_MM = 100.0
@@ -128,7 +128,7 @@ def choose(contents: Contents, wanted: str | None, where: str) -> Choice:
 
 def candidates_in(contents: Contents) -> list[Candidate]:
     """Return every stack of CT frames, lowest series number first."""
-    groups = groups_of(contents.frames)
+    groups = [block for group in groups_of(contents.frames) for block in blocks_of(group)]
     of_series: dict[str, list[Group]] = {}
     for group in groups:
         of_series.setdefault(group.series_uid, []).append(group)

@@ -80,7 +80,7 @@ def _check(frame: bytes, pixels: PixelFormat) -> None:
         raise ValueError(
             f"the compressed image has {rows} rows of {columns}, the header says {pixels.rows} rows of {pixels.columns}"
         )
-    if not frame.rstrip(b"\0").endswith(_END):  # decoders fill up what is missing, most without a word
+    if not frame.rstrip(b"\0\xff").endswith(_END):  # decoders fill up what is missing, most without a word
         raise ValueError("the compressed image is cut off")
 
 
