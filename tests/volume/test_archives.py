@@ -54,7 +54,7 @@ def tarred(members: Mapping[str, bytes], mode: str = "w") -> bytes:
 PACKERS: dict[str, Callable[[Mapping[str, bytes]], bytes]] = {
     "zip": zipped,
     "tar": tarred,
-    "tar.gz": lambda members: gzip.compress(tarred(members)),
+    "tar.gz": lambda members: gzip.compress(tarred(members), mtime=0),
     "tar.bz2": lambda members: bz2.compress(tarred(members)),
     "tar.xz": lambda members: lzma.compress(tarred(members)),
 }

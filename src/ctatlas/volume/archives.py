@@ -106,7 +106,7 @@ def unpack(path: Path, folder: Path, only: str = "") -> None:
         A zip, or a tar that may be compressed with gzip, bzip2 or xz.
     folder : Path
     only : str, optional
-        A file or folder in the archive that is wanted alone, as a path below `folder`.
+        A file or folder in the archive that is wanted alone, as a path below `folder`; "." is the whole.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def _is_wanted(name: str, only: str) -> bool:
     """Tell whether a member is asked for: it, all below it, the archive around it, what lies beside its header."""
     if name.startswith("__MACOSX/"):
         return False
-    if not only or name == only or name.startswith(f"{only}/") or only.startswith(f"{name}/"):
+    if only in ("", ".") or name == only or name.startswith(f"{only}/") or only.startswith(f"{name}/"):
         return True
     return only.lower().endswith(_DETACHED) and name.rpartition("/")[0] == only.rpartition("/")[0]
 
