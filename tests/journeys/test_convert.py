@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
+import shutil
 import zipfile
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
-from ctatlas.volume import Segmentation, Volume, read, read_segmentation, write
+from ctatlas.volume import MaskChoices, Segmentation, Volume, read, read_segmentation, write
 from tests.support_command import Terminal
 from tests.volume.formats.dicom.phantom import Phantom
 from tests.volume.strategies import counted, oblique_grid
@@ -187,3 +190,81 @@ def test_the_output_does_not_lie_among_the_input(ctatlas: Terminal, tmp_path: Pa
     done = ctatlas("convert", many(tmp_path / "scans"), tmp_path / "scans" / "out")
     assert done.code == 2
     assert "lies inside the input folder" in done.complaint
+
+
+def series(folder: Path) -> tuple[Volume, Path]:
+    """Return a feet-first DICOM scan and its folder."""
+    phantom = Phantom(row=(-1.0, 0.0, 0.0), column=(0.0, 1.0, 0.0), patient_position="FFS")
+    return read(phantom.write(folder / "ct")), folder / "ct"
+
+
+OBJECTS = {".seg.dcm": (), ".rtstruct.dcm": (), ".dcm": ("--as", "dicom-seg"), "x.dcm": ("--as", "rtstruct")}
+
+
+@pytest.mark.parametrize("masks", ["", ".seg.nrrd"])
+@pytest.mark.parametrize("ending", OBJECTS)
+def test_masks_become_dicom_objects_and_come_back(ctatlas: Terminal, tmp_path: Path, ending: str, masks: str) -> None:
+    scan, ct = series(tmp_path)
+    told = apart(scan.grid)
+    write(told.reoriented("RAS"), tmp_path / f"a{masks}")
+    done = ctatlas("convert", tmp_path / f"a{masks}", tmp_path / f"b{ending}", "--reference", ct, *OBJECTS[ending])
+    assert done.code == 0, done.err
+    assert same(read_segmentation(tmp_path / f"b{ending}", scan=scan), told)
+    assert ctatlas("convert", tmp_path / f"b{ending}", tmp_path / f"c{masks}", "--reference", ct).code == 0
+    assert same(read_segmentation(tmp_path / f"c{masks}"), told)
+
+
+def test_a_label_map_segmentation_is_one_on_request(ctatlas: Terminal, tmp_path: Path) -> None:
+    scan, ct = series(tmp_path)
+    write(apart(scan.grid), tmp_path / "a.seg.nrrd")
+    words = ("--reference", ct, "--as", "dicom-labelmap")
+    assert ctatlas("convert", tmp_path / "a.seg.nrrd", tmp_path / "b.dcm", *words).code == 0
+    assert pydicom.dcmread(tmp_path / "b.dcm").SegmentationType == "LABELMAP"
+    assert same(read_segmentation(tmp_path / "b.dcm"), apart(scan.grid))
+
+
+def test_one_dicom_object_becomes_another_also_out_of_a_folder_or_an_archive(ctatlas: Terminal, tmp_path: Path) -> None:
+    scan, ct = series(tmp_path)
+    (tmp_path / "delivered" / "series").mkdir(parents=True)
+    seg = tmp_path / "delivered" / "series" / "1-1.seg.dcm"
+    write(apart(scan.grid), seg, MaskChoices(scan=scan, source=ct))
+    packed = shutil.make_archive(str(tmp_path / "delivered"), "zip", tmp_path / "delivered")
+    for number, source in enumerate((seg, tmp_path / "delivered", packed)):
+        out = tmp_path / f"{number}.rtstruct.dcm"
+        assert ctatlas("convert", source, out, "--reference", ct).code == 0
+        assert same(read_segmentation(out, scan=scan), apart(scan.grid))
+
+
+def test_drawn_on_a_zipped_series(ctatlas: Terminal, tmp_path: Path) -> None:
+    scan, ct = series(tmp_path)
+    write(apart(scan.grid), tmp_path / "masks")
+    packed = shutil.make_archive(str(tmp_path / "ct"), "zip", ct)
+    assert ctatlas("convert", tmp_path / "masks", tmp_path / "a.seg.dcm", "--reference", packed).code == 0
+    assert ctatlas("convert", tmp_path / "masks", tmp_path / "b.seg.dcm", "--reference", ct).code == 0
+    assert (tmp_path / "a.seg.dcm").read_bytes() == (tmp_path / "b.seg.dcm").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("out", "words", "message"),
+    [
+        ("x.seg.dcm", (), "refers to the CT it was drawn on"),
+        ("x.rtstruct.dcm", (), "refers to the CT it was drawn on"),
+        ("x.dcm", ("--reference", "ct"), r"expected one of .*\.seg\.dcm, \.rtstruct\.dcm"),
+        ("x.seg.dcm", ("--reference", "ct.nii.gz"), "is no DICOM series"),
+        ("x.rtstruct.dcm", ("--reference", "ct.nii.gz"), "is no DICOM series"),
+        ("x.seg.dcm", ("--reference", "other"), "another grid"),
+    ],
+)
+def test_a_dicom_object_without_its_images_is_refused(
+    ctatlas: Terminal, tmp_path: Path, out: str, words: tuple[str, ...], message: str
+) -> None:
+    scan, _ = series(tmp_path)
+    write(scan, tmp_path / "ct.nii.gz")
+    Phantom(step_mm=2.0, first_mm=(0.0, 0.0, 0.0)).write(tmp_path / "other")
+    write(apart(scan.grid), tmp_path / "masks")
+    named = [tmp_path / word if not word.startswith("-") else word for word in words]
+    done = ctatlas("convert", tmp_path / "masks", tmp_path / out, *named)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert re.search(message, done.complaint)
+    assert not (tmp_path / out).exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "ct.nii.gz", "masks", "other"]

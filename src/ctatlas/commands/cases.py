@@ -53,7 +53,8 @@ def run_tasks(
         outcomes = _many(tasks, out, manner, do)
     n_failed = sum(outcome.state == "failed" for outcome in outcomes)
     if manner.as_json:
-        say_json({"notice": NOTICE, "cases": [_as_json(outcome) for outcome in outcomes]})
+        makes = {task.case: task.makes for task in tasks}
+        say_json({"notice": NOTICE, "cases": [_as_json(outcome, makes[outcome.case]) for outcome in outcomes]})
     elif not manner.quiet:
         say_done(outcomes)
     if n_failed:
@@ -92,11 +93,11 @@ def _many(tasks: Sequence[Task], out: Path, manner: Manner, do: Performer) -> li
     return sorted(outcomes, key=lambda outcome: order[outcome.case])
 
 
-def _as_json(outcome: Outcome) -> dict[str, object]:
+def _as_json(outcome: Outcome, makes: Sequence[str]) -> dict[str, object]:
     said: dict[str, object] = {"case": outcome.case, "state": outcome.state, "folder": str(outcome.folder)}
     if outcome.state == "failed":
         return said | {"stage": outcome.stage, "reason": outcome.reason}
-    return said | dict(outcome.summary)
+    return said | {"files": list(makes)} | dict(outcome.summary)
 
 
 def _planned(task: Task) -> dict[str, object]:

@@ -47,10 +47,14 @@ def convert(
     as_kind: Annotated[
         str | None,
         typer.Option(
-            "--as", help="The format, where no ending says it: nifti, nrrd, metaimage; masks, labels, seg-nrrd."
+            "--as",
+            help="The format, where no ending says it: nifti, nrrd, metaimage; of masks masks, labels, seg-nrrd, "
+            "dicom-seg, dicom-labelmap, rtstruct.",
         ),
     ] = None,
-    reference: Annotated[Path | None, typer.Option(help="Of masks: the CT that they lie on.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Of masks: the CT that they lie on; DICOM objects need it.")
+    ] = None,
     label_set: Annotated[
         str | None, typer.Option(help="Of masks: whose names and numbers, e.g. abdomenatlas-1.1.")
     ] = None,
@@ -64,7 +68,7 @@ def convert(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Convert scans to .nii.gz, .nii, .nrrd or .mha, and masks to a folder of masks, a label map or a .seg.nrrd.
+    """Convert scans to .nii.gz, .nii, .nrrd or .mha; masks to a folder, .nii.gz, .seg.nrrd, .seg.dcm or .rtstruct.dcm.
 
     What IN is, its content says. Of many scans each becomes a file in the folder OUT; one that fails does not stop the
     others: it is a row in OUT/failures.csv, and the exit code is 3.

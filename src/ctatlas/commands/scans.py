@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, cast
 
 from ctatlas.commands.cases import state_of
 from ctatlas.commands.console import say, say_table, tell
-from ctatlas.errors import OutputError
+from ctatlas.errors import OutputError, ScanError
 from ctatlas.execution import Outcome, Task
 from ctatlas.hashing import sha256_json
 from ctatlas.models import card
 from ctatlas.pipeline import STEP_VERSION, segment_to_folder
-from ctatlas.results import NOTICE, Extras, expected_files, name_outputs
+from ctatlas.results import NOTICE, Extras, expected_files, name_outputs, no_images
 from ctatlas.volume import AS_IT_IS, Choices, files_of, scans_in
+from ctatlas.volume.reading import ARCHIVES, kind_at
 
 if TYPE_CHECKING:
     from ctatlas.models import ModelCard
@@ -45,6 +46,8 @@ def tasks_of(job: Job) -> list[Task]:
     for remark in naming.remarks:
         tell(remark)
     sources = scans_in(job.source, job.choices)
+    if len(sources) == 1:  # of many each is refused when its turn comes
+        _refuse_objects_without_images(sources[0], job.extras)
     folders = [job.out if len(sources) == 1 else job.out / source.case for source in sources]
     return [
         _task(source, folder, job, found=found, naming=naming) for source, folder in zip(sources, folders, strict=True)
@@ -80,6 +83,12 @@ def say_scans(outcomes: Sequence[Outcome]) -> None:
     say(NOTICE)
 
 
+def _refuse_objects_without_images(source: ScanSource, extras: Extras) -> None:
+    """Refuse DICOM objects of a scan in another format; what an archive holds shows when it is read."""
+    if extras.needs_images and kind_at(source.path) not in ("dicom", *ARCHIVES):
+        raise ScanError(no_images(source.path.name))
+
+
 def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, naming: Naming) -> Task:
     classes = [each.name for each in found.classes if each.role == "structure"]
     makes = expected_files(naming, job.extras, classes)
@@ -102,6 +111,7 @@ def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, namin
             "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},
             "choices": source.choices.record(),
             "writes": list(makes),
+            **({"seg_type": job.extras.seg_type} if job.extras.dicom_seg else {}),
         },
         makes=makes,
     )

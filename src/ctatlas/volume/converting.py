@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER_OF_SCANS = "nifti"  # what a folder is filled with when nobody says otherwise
 FOLDER_OF_MASKS = "masks"
+_ONLY_MASKS = (".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")  # endings of files that hold no scan
 
 
 def holds_masks(place: Path, out: Path, kind: str | None) -> bool:
@@ -32,7 +33,7 @@ def holds_masks(place: Path, out: Path, kind: str | None) -> bool:
     with opened(place) as inside:
         if segmentation_kind(inside, surely=True):
             return True
-        asks_for_masks = kind in SEGMENTATION_WRITERS if kind else out.name.lower().endswith(".seg.nrrd")
+        asks_for_masks = kind in SEGMENTATION_WRITERS if kind else out.name.lower().endswith(_ONLY_MASKS)
         return asks_for_masks and bool(segmentation_kind(inside))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -58,8 +59,8 @@ def read_segmentation(
     Parameters
     ----------
     path : Path or str
-        A folder of `<structure>.nii.gz`, a label map with its `labels.json`, or any other place of which
-        `segmentation_kind` knows the format.
+        A folder of `<structure>.nii.gz`, a label map with its `labels.json`, a `.seg.nrrd`, a DICOM SEG or RTSTRUCT, or
+        a folder or archive with one of these files alone.
     grid : Grid, optional
         Where the masks must lie; by default the grid of the file.
     scan : Volume, optional
@@ -81,7 +82,8 @@ def read_segmentation(
     """
     place = Path(path)
     wanted = scan.grid if grid is None and scan is not None else grid
-    with opened(place) as inside:
+    with opened(place) as unpacked:
+        inside = _object_in(unpacked) or unpacked
         kind = segmentation_kind(inside)
         if kind not in SEGMENTATION_READERS:
             raise ScanError(f"{place.name}: holds no segmentation; expected {', '.join(SEGMENTATION_READERS)}.")
@@ -103,7 +105,7 @@ def segmentation_kind(path: Path, *, surely: bool = False) -> str:
         When nothing lies there or it cannot be read.
     """
     try:
-        if path.is_dir():
+        if path.is_dir() and not (path := _object_in(path) or path).is_file():
             return "masks" if _holds_masks(path, surely=surely) else ""
         kind = kind_of(path)
     except OSError as error:
@@ -134,6 +136,14 @@ def on_grid(segmentation: Segmentation, grid: Grid, where: str) -> Segmentation:
     return Segmentation(grid, turned.layers, turned.places)
 
 
+def _object_in(place: Path) -> Path | None:
+    """Return the only file of a folder where that holds a whole segmentation, as archives deliver them."""
+    if not place.is_dir():
+        return None
+    files = list(islice((one for one in place.rglob("[!.]*") if one.is_file()), 2))
+    return files[0] if len(files) == 1 and segmentation_kind(files[0]) not in ("", "labels") else None
+
+
 def _holds_masks(folder: Path, *, surely: bool) -> bool:
     files = mask_files(folder)
     if not surely:
@@ -143,13 +153,18 @@ def _holds_masks(folder: Path, *, surely: bool) -> bool:
 
 
 def _dicom_kind(path: Path) -> str:
-    """Return which DICOM object a file is, by the SOP class in its preamble."""
+    """Return which DICOM object a file is, by the SOP class that its beginning names."""
+    from pydicom.errors import InvalidDicomError
     from pydicom.filereader import read_file_meta_info
 
-    from ctatlas.volume.formats.dicom.files import parser_errors, quietly
+    from ctatlas.volume.formats.dicom.files import open_dicom, parser_errors, quietly
 
     try:
         with quietly():
-            return _DICOM_KINDS.get(str(read_file_meta_info(path).get("MediaStorageSOPClassUID", "")), "")
+            sop_class = read_file_meta_info(path).get("MediaStorageSOPClassUID", "")
+    except InvalidDicomError:  # without preamble, as some planning systems export
+        file = open_dicom(path, ("SOPClassUID",))
+        sop_class = file.dataset.get("SOPClassUID", "") if file else ""
     except parser_errors():
         return ""
+    return _DICOM_KINDS.get(str(sop_class), "")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom.files import quietly
 from ctatlas.volume.formats.dicom.originals import MOMENTS, MUST_BE_THERE, TAKEN_ALONG
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-    from ctatlas.volume.scan import ScanFacts
+    from ctatlas.volume.choices import MaskChoices
+    from ctatlas.volume.scan import ScanFacts, Volume
 
 MANUFACTURER = "ctatlas"
 _NO_MOMENT = ("19000101", "000000")
@@ -31,6 +33,16 @@ class Algorithm:
     name: str
     version: str
     by: str = "AUTOMATIC"  # or SEMIAUTOMATIC, MANUAL
+
+
+UNKNOWN = Algorithm("unknown", "unknown", "SEMIAUTOMATIC")  # of masks that came from elsewhere
+
+
+def on_images_of(choices: MaskChoices, path: Path) -> tuple[Volume, Path]:
+    """Return the scan that a DICOM object shall refer to and where it was read from, or refuse when there is none."""
+    if choices.scan is None or choices.source is None:
+        raise ScanError(f"{path.name}: a DICOM object refers to the CT it was drawn on; give that too (--reference).")
+    return choices.scan, choices.source
 
 
 def derived_uid(*facts: str) -> str:

@@ -18,11 +18,13 @@ import ctatlas
 from ctatlas.volume.formats.dicom.codes import Code, StructureCode, code_of, color_of
 from ctatlas.volume.formats.dicom.derived import (
     MANUFACTURER,
+    UNKNOWN,
     Algorithm,
     derived_uid,
     frame_of_reference,
     moment,
     name_of_content,
+    on_images_of,
     patient_and_study,
     save,
     series_number,
@@ -35,6 +37,7 @@ from ctatlas.volume.formats.dicom_seg.packing import Bits, RunLengths
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from ctatlas.volume.choices import MaskChoices
     from ctatlas.volume.scan import ScanFacts, Volume
     from ctatlas.volume.segmentation import Segmentation
 
@@ -53,6 +56,18 @@ class _Frame:
     segment: int
     image: int
     pixels: np.ndarray
+
+
+def write(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
+    """Write masks that came from elsewhere, for `ctatlas.volume.write`; `write_dicom_seg` says more."""
+    scan, source = on_images_of(choices, path)
+    write_dicom_seg(segmentation, scan, source, path, algorithm=UNKNOWN)
+
+
+def write_label_map(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
+    """Do the same as a Label Map Segmentation."""
+    scan, source = on_images_of(choices, path)
+    write_dicom_seg(segmentation, scan, source, path, algorithm=UNKNOWN, kind="labelmap")
 
 
 def write_dicom_seg(
