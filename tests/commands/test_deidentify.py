@@ -154,6 +154,7 @@ def test_a_wrong_call_is_one_line(
     assert done.err.count("\n") == 1
     assert says in done.complaint
     assert not Path("out").exists()
+    assert says == "nothing to de-identify" or not Path("home").exists()  # no key is made for nothing
 
 
 def test_an_archive_is_looked_into(ctatlas: Terminal, scan: Path, tmp_path: Path) -> None:

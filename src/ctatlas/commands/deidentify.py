@@ -55,11 +55,11 @@ def deidentify(
     from ctatlas.commands.console import showing_progress, tell
     from ctatlas.execution.spread import in_processes
     from ctatlas.settings import settings
-    from ctatlas.volume.deidentify import carry_out, plan, refuse_overlap
+    from ctatlas.volume.deidentify import carry_out, check_places, plan
     from ctatlas.volume.opening import opened
 
     place = key or settings().home / _KEY
-    refuse_overlap(source, out, place)
+    check_places(source, out, place)
     secret, said = _key(place, dry_run=dry_run)
     if not quiet:
         tell(said)

@@ -96,6 +96,6 @@ def test_what_is_no_scan_and_what_comes_twice_is_counted(place: Path, tmp_path: 
     assert (len(report.written), report.n_passed_over, report.n_copies, report.refused) == (2, 3, 1, ())
 
 
-def test_a_place_that_is_closed_itself_is_one_line(tmp_path: Path) -> None:
+def test_a_place_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="no such file or folder"):
-        plan(tmp_path / "missing", KEY)
+        deidentify(tmp_path / "missing", tmp_path / "out", KEY)

@@ -14,7 +14,7 @@ from ctatlas.volume.deidentify.elements import deidentify_dataset
 from ctatlas.volume.deidentify.key import Key, key_in, passing_key
 from ctatlas.volume.deidentify.places import Plan, plan
 from ctatlas.volume.deidentify.record import LOG, Refused, Report, Written
-from ctatlas.volume.deidentify.run import carry_out, deidentify, refuse_overlap
+from ctatlas.volume.deidentify.run import carry_out, check_places, deidentify
 from ctatlas.volume.deidentify.scan import ScanRecord, deidentify_scan
 
 __all__ = [
@@ -26,11 +26,11 @@ __all__ = [
     "ScanRecord",
     "Written",
     "carry_out",
+    "check_places",
     "deidentify",
     "deidentify_dataset",
     "deidentify_scan",
     "key_in",
     "passing_key",
     "plan",
-    "refuse_overlap",
 ]

@@ -70,10 +70,8 @@ def plan(source: Path, key: Key, *, allow_head: bool = False) -> Plan:
     Raises
     ------
     ScanError
-        When there is no such place, or no scan or mask in it.
+        When there is no scan or mask in it.
     """
-    if not source.exists():
-        raise ScanError(f"{source}: there is no such file or folder; check the path.")
     found = _Found([], [], 0)
     headers: dict[int, Dataset] = {}
     for number, (path, obstacle) in enumerate(_files(source), start=1):
@@ -152,7 +150,8 @@ def _look(path: Path, number: int, place: _Place, found: _Found, headers: dict[i
     except ScanError as error:
         found.refused.append(Refused(path, number, "look", str(error), isinstance(error, AsideError)))
     except parser_errors() as error:
-        reason = f"can't be read or understood ({type(error).__name__})"
+        why = error.strerror if isinstance(error, OSError) else None
+        reason = f"can't be read: {why}" if why else f"can't be read or understood ({type(error).__name__})"
         found.refused.append(Refused(path, number, "look", reason))
 
 

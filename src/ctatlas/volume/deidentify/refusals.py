@@ -50,11 +50,13 @@ _DESCRIPTIONS = (
     "SeriesDescription",
     "StudyDescription",
 )
+_CODED = ("AnatomicRegionSequence", "ProcedureCodeSequence", "RequestedProcedureCodeSequence")
 # Words of English, German, French, Spanish, Italian and Portuguese for the parts by which a person is known.
 _HEAD_WORDS = re.compile(
     r"(?<![a-z])(head|brain|skull|crani\w*|cereb\w*|enceph\w*|neuro\w*|face|facial|maxill\w*|mandib\w*|jaw|dental|"
-    r"dent\w*scan|sinus\w*|orbit\w*|neck|headneck|wholebody|whole body|"
-    r"kopf|schaedel|schädel|sch.del|gehirn|gesicht|nnh|hals|ganzk.rper|"
+    r"dent\w*scan|sinus\w*|orbit\w*|eyes?|ears?|nose|zygoma|tmj|parotid\w*|pituitary|tongue|temporal bones?|"
+    r"neck|headneck|hnc?|neckchest\w*|c-?spine|cervical spine|carot\w*|wholebody|whole body|"
+    r"kopf|schaedel|schädel|sch.del|gehirn|gesicht|nnh|hals|hws|felsenbein\w*|ganzk.rper|"
     r"t[eê]te|cr[aâ]ne|cerveau|visage|cou|cabeza|cr[aá]neo|cerebro|cara|cuello|"
     r"testa|cranio|encefalo|volto|collo|cabe[cç]a|pesco[cç]o)(?![a-z])",
     re.IGNORECASE,
@@ -102,7 +104,8 @@ def pixel_bytes(dataset: Dataset) -> int | None:
 
 def looks_like_head(dataset: Dataset) -> bool:
     """Tell whether what a data set says of itself has a word for head, face or neck; pixels are not looked at."""
-    texts = [_text(dataset, keyword) for keyword in _DESCRIPTIONS]
+    codes = [item for keyword in _CODED for item in dataset.get(keyword) or []]
+    texts = [_text(dataset, keyword) for keyword in _DESCRIPTIONS] + [_text(item, "CodeMeaning") for item in codes]
     return any(_HEAD_WORDS.search(text.replace("_", " ")) for text in texts)
 
 
@@ -115,7 +118,7 @@ def header_tags() -> list[int]:
     """Return the tags that `refuse` and the plan look at."""
     from pydicom.datadict import tag_for_keyword
 
-    tags = [tag_for_keyword(keyword) for keyword in (*_MUST_HAVE, *_DESCRIPTIONS, *_LOOKED_AT)]
+    tags = [tag_for_keyword(keyword) for keyword in (*_MUST_HAVE, *_DESCRIPTIONS, *_CODED, *_LOOKED_AT)]
     return [*(tag for tag in tags if tag is not None), *range(0x60000102, 0x60200102, 0x20000)]
 
 

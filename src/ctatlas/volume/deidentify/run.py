@@ -51,11 +51,11 @@ def deidentify(
     Raises
     ------
     ScanError
-        When there is nothing to do.
+        When there is no such place, or nothing to do in it.
     OutputError
         When one of `source` and `out` lies inside the other, or `out` can't be written to.
     """
-    refuse_overlap(source, out)
+    check_places(source, out)
     progress.stage("look at files", 1)
     with opened(source) as place:
         wanted = plan(place, key, allow_head=allow_head)
@@ -87,13 +87,17 @@ def carry_out(
     )
 
 
-def refuse_overlap(source: Path, out: Path, key: Path | None = None) -> None:
-    """Refuse to put what is shared, originals and the file of the key into one another.
+def check_places(source: Path, out: Path, key: Path | None = None) -> None:
+    """See that there is something to do, and that what is shared holds neither originals nor the key, nor lies in them.
 
     Raises
     ------
+    ScanError
+        When there is no `source`.
     OutputError
     """
+    if not source.exists():
+        raise ScanError(f"{source}: there is no such file or folder; check the path.")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; name a folder for the output")
     original, shared = source.resolve(), out.resolve()

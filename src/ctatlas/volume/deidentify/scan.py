@@ -15,7 +15,7 @@ from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.deidentify.key import Key
 from ctatlas.volume.deidentify.places import Plan, plan
 from ctatlas.volume.deidentify.record import Refused
-from ctatlas.volume.deidentify.run import carry_out, refuse_overlap
+from ctatlas.volume.deidentify.run import carry_out, check_places
 from ctatlas.volume.opening import opened
 
 
@@ -76,7 +76,7 @@ def deidentify_scan(
     OutputError
         When `out` has something in it, or can't be written to.
     """
-    refuse_overlap(source, out)
+    check_places(source, out)
     with opened(source) as place:
         wanted = plan(place, key, allow_head=allow_head)
         _refuse_parts(source, wanted.refused)
