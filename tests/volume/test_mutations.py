@@ -14,8 +14,9 @@ import pytest
 
 from ctatlas.volume import AS_IT_IS, Choices, Grid, Volume, read
 from tests.volume.mutations.bombs import bombs
+from tests.volume.mutations.corpus import seeds
 from tests.volume.mutations.mutate import Mutation, mutation
-from tests.volume.mutations.seeds import Seed, seeds
+from tests.volume.mutations.seeds import Seed
 from tests.volume.mutations.workers import run
 
 COUNT = int(os.environ.get("CTATLAS_MUTATIONS", "2000"))
@@ -23,7 +24,7 @@ JOBS = int(os.environ.get("CTATLAS_MUTATION_JOBS", "1"))
 
 
 def test_the_undamaged_are_read_and_pass_the_oracle() -> None:
-    known = [seed for seed in seeds() if seed.task == "scan"]
+    known = seeds()
     failures, counts = run(range(len(known)), lambda n: undamaged(n, known[n]))
     assert failures == []
     assert counts == {"read": len(known)}
@@ -69,7 +70,7 @@ def test_a_bug_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_geometry_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def mirrored(path: Path, choices: Choices = AS_IT_IS) -> Volume:
         scan = real(path, choices)
-        return Volume(scan.array, Grid(scan.grid.shape, np.diag([-1.0, 1, 1, 1]) @ scan.grid.affine))
+        return Volume(scan.array, Grid(scan.grid.shape, np.diag([-1.0, 1, 1, 1]) @ scan.grid.affine), scan.facts)
 
     real = read
     monkeypatch.setattr("tests.volume.mutations.workers.read", mirrored)

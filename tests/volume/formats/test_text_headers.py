@@ -428,6 +428,8 @@ def test_nrrd_that_is_no_scan(tmp_path: Path, changes: dict[str, str], message: 
     ("changes", "message"),
     [
         ({"Offset": ""}, "does not say how it lies"),
+        ({"Offset": "1 2 3 4"}, "offset of 4 numbers for 3 axes"),
+        ({"ElementSpacing": "1 2"}, "gives 2 voxel sizes"),
         ({"TransformMatrix": ""}, "does not say how it lies"),
         ({"TransformMatrix": "1 0 0 0 1 0 0 0 0"}, "singular"),
         ({"TransformMatrix": "1 0 0 0 1 0 0 0.3 1"}, "right angles"),

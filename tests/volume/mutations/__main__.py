@@ -8,8 +8,8 @@ import time
 from functools import partial
 from pathlib import Path
 
+from tests.volume.mutations.corpus import seeds
 from tests.volume.mutations.mutate import mutation
-from tests.volume.mutations.seeds import seeds
 from tests.volume.mutations.workers import run
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import struct
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import pydicom
+import pydicom.config
 
 from tests.volume.mutations.seeds import Seed
 
@@ -231,6 +236,56 @@ def deep_sequences(data: bytearray, rng: random.Random) -> None:
     data[at:at] = opening * rng.choice((3, 40, 5000))
 
 
+def told_otherwise(data: bytearray, rng: random.Random) -> None:
+    """Change an element at any depth and write the data set anew, valid in form."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+            known = [(holder, tag) for holder in data_sets(dataset) for tag in holder.keys() if tag.group < 0x7FE0]  # noqa: SIM118 - else elements
+            holder, tag = rng.choice(known)
+            new = _otherwise(holder[tag], rng)
+            del holder[tag]
+            if new is not None:
+                holder.add(pydicom.DataElement(tag, *new, validation_mode=pydicom.config.IGNORE))
+            file = io.BytesIO()
+            pydicom.dcmwrite(file, dataset)
+    except Exception:  # noqa: BLE001 - other damage came first, or it cannot be written
+        return
+    data[:] = file.getvalue()
+
+
+def data_sets(dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+    """Yield a data set and all that lie within."""
+    yield dataset
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from data_sets(item)
+
+
+def _otherwise(element: pydicom.DataElement, rng: random.Random) -> tuple[str, object] | None:
+    """Return another representation and value of an element, or None where it shall go."""
+    kind, value = element.VR, element.value
+    if rng.random() < 0.15:
+        return None
+    if kind == "SQ":
+        items = list(value)
+        return kind, rng.choice((items[1:], items[::-1], items * 2, [], [*items, pydicom.Dataset()]))
+    if kind in ("DS", "FD", "FL") and value is not None:
+        several = list(value) if element.VM > 1 else [value]
+        at = rng.randrange(max(1, len(several)))
+        several[at : at + 1] = [
+            rng.choice((*FLOATS, -float(several[at]), float(several[at]) + 1, float(several[at]) * 2))
+        ]
+        return kind, rng.choice((several, several[::-1], several[:-1], several * 2)) if rng.random() < 0.3 else several
+    if kind in ("US", "UL", "IS", "SS"):
+        return kind, rng.choice([number for number in NUMBERS if 0 <= number < 2**15])
+    if kind in ("OB", "OW", "UN"):
+        return kind, bytes(value or b"")[: rng.choice((0, 2, 10))]
+    return kind, rng.choice(("", "1.2.3", "CT", "OTHER", "../x", "1\\2", "x" * 64))
+
+
 def tar_name(data: bytearray, rng: random.Random) -> None:
     at = rng.choice(range(0, len(data), 512))
     names = (
@@ -313,7 +368,7 @@ DAMAGES: dict[str, tuple[Damage, ...]] = {
     "nrrd": (text_value, text_value, text_line),
     "metaimage": (text_value, text_value, text_line),
     "dicom": (element_length, element_value, element_value, element_number, element_number, element_gone, element_twice,
-              element_kind, deep_sequences),
+              element_kind, deep_sequences, told_otherwise, told_otherwise, told_otherwise),
     "zip": (zip_name, zip_header, zip_header),
     "tar": (tar_name, tar_kind, tar_size),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Small valid files of every kind that is read, made anew each time: what the mutations start from."""
+"""Small valid scans of every format that is read, made anew each time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -26,10 +24,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from tests.volume.formats.dicom.enhanced import enhanced
 from tests.volume.formats.dicom.phantom import Phantom, oblique
 
 SHAPE = (9, 11, 7)
-AT_MOST_FIXTURE_BYTES = 200_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Seed:
     entry : str
         What is given to the reader: one of the files, or "" for the folder.
     task : str
-        scan, or masks.
+        scan, masks, or masks-on-scan where the CT is given, too.
     packed : callable, optional
         What squeezes the content of `entry` into its file; the mutations get at the content.
     is_real : bool
@@ -74,13 +72,6 @@ def affine() -> np.ndarray:
     return np.array([[0.0, -2.5, 0, 20], [1.5, 0, 0, -31.5], [0, 0, 3.0, -400], [0, 0, 0, 1]])
 
 
-@cache
-def seeds(fixtures: Path | None = None) -> tuple[Seed, ...]:
-    """Return all seeds; with real files of other people's software where the development data are at hand."""
-    made = (*nifti(), *nrrd(), *metaimage(), *dicom())
-    return (*made, *archives({seed.name: seed for seed in made}), *masks(), *(real(fixtures) if fixtures else ()))
-
-
 def nifti() -> list[Seed]:
     image = nib.Nifti1Image(hounsfield(), affine())
     image.set_qform(affine(), 1)
@@ -103,12 +94,14 @@ def squeezed(content: bytes) -> bytes:
     return gzip.compress(content, 1, mtime=0)
 
 
-def nrrd_header(encoding: str, more: str = "") -> bytes:
+def nrrd_header(
+    encoding: str, more: str = "", shape: tuple[int, int, int] = SHAPE, first: tuple[int, int, int] = (0, 0, 0)
+) -> bytes:
     columns = [",".join(f"{x:g}" for x in column) for column in (np.diag([-1, -1, 1]) @ affine()[:3, :3]).T]
-    origin = ",".join(f"{x:g}" for x in affine()[:3, 3] * (-1, -1, 1))
+    origin = ",".join(f"{x:g}" for x in (affine() @ (*first, 1))[:3] * (-1, -1, 1))
     return (
         "NRRD0005\n# a comment\ntype: int16\ndimension: 3\nspace: left-posterior-superior\n"
-        f"sizes: {' '.join(map(str, SHAPE))}\nspace directions: {' '.join(f'({c})' for c in columns)}\n"
+        f"sizes: {' '.join(map(str, shape))}\nspace directions: {' '.join(f'({c})' for c in columns)}\n"
         f"kinds: domain domain domain\nendian: little\nencoding: {encoding}\nspace origin: ({origin})\n{more}\n"
     ).encode()
 
@@ -159,6 +152,8 @@ def dicom() -> list[Seed]:
     found = [
         Seed("dicom", "dicom", series(plain)),
         Seed("dicom-oblique", "dicom", series(Phantom(n_slices=4, row=row, column=column))),
+        Seed("enhanced", "dicom", {"ct.dcm": multi_frame(plain, (2, 0, 3, 1))}, "ct.dcm"),
+        Seed("enhanced-oblique", "dicom", {"ct.dcm": multi_frame(Phantom(n_slices=4, row=row, column=column))}),
     ]
     for name, syntax in (
         ("implicit", ImplicitVRLittleEndian),
@@ -183,11 +178,20 @@ def series(phantom: Phantom, syntax: str = "") -> dict[str, bytes]:
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
             if syntax == ExplicitVRBigEndian:
                 dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2").astype(">i2").tobytes()
-        file = io.BytesIO()
-        order = {"little_endian": syntax != ExplicitVRBigEndian, "implicit_vr": syntax == ImplicitVRLittleEndian}
-        pydicom.dcmwrite(file, dataset, enforce_file_format=True, **({} if dataset.file_meta else order))
-        files[f"{k:03d}.dcm"] = file.getvalue()
+        files[f"{k:03d}.dcm"] = stored(dataset)
     return files
+
+
+def multi_frame(phantom: Phantom, order: tuple[int, ...] = (0, 1, 2, 3)) -> bytes:
+    dataset = enhanced(phantom, order)
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID("2.25.1234")
+    return stored(dataset)
+
+
+def stored(dataset: pydicom.Dataset) -> bytes:
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, dataset, enforce_file_format=True)
+    return file.getvalue()
 
 
 def archives(made: Mapping[str, Seed]) -> list[Seed]:
@@ -225,37 +229,3 @@ def tarred(tree: Mapping[str, bytes]) -> bytes:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
     return file.getvalue()
-
-
-def masks() -> list[Seed]:
-    """Return label maps and masks, as they come back from people."""
-    labels = (hounsfield() > 0).astype(np.uint8)
-    image = nib.Nifti1Image(labels, affine()).to_bytes()
-    names = b'{"1": "liver", "2": "spleen"}'
-    folder = {"segmentations/liver.nii.gz": squeezed(image), "segmentations/spleen.nii.gz": squeezed(image)}
-    return [
-        Seed("mask-folder", "gzip", folder, task="masks"),
-        Seed(
-            "label-map", "nifti", {"combined_labels.nii": image, "labels.json": names}, "combined_labels.nii", "masks"
-        ),
-    ]
-
-
-def real(fixtures: Path) -> list[Seed]:
-    """Return small files of scanners and other software."""
-    found = []
-    for path in sorted((fixtures / "dicom").rglob("*")):
-        if not path.is_file() or path.stat().st_size > AT_MOST_FIXTURE_BYTES:
-            continue
-        group, task = path.relative_to(fixtures / "dicom").parts[0], "scan"
-        if group in ("seg", "rtstruct"):
-            task = "masks"
-        if group in ("single", "encapsulated", "seg", "rtstruct"):
-            found.append(
-                Seed(f"{group}-{path.stem}", "dicom", {path.name: path.read_bytes()}, path.name, task, is_real=True)
-            )
-    for path in sorted((fixtures / "nrrd" / "pynrrd").glob("*")):
-        if path.is_file() and path.suffix in (".nrrd", ".nhdr"):
-            beside = {other.name: other.read_bytes() for other in path.parent.iterdir() if other.stem == path.stem}
-            found.append(Seed(f"pynrrd-{path.name}", "nrrd", beside, path.name, is_real=True))
-    return found

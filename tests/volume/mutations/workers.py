@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ import ctatlas.volume
 from ctatlas.errors import CtatlasError
 from ctatlas.volume import read, scans_in
 from ctatlas.volume.reading_masks import read_segmentation
+from tests.volume.mutations.mask_oracle import wrong_masks
+from tests.volume.mutations.mask_seeds import drawn_on
 from tests.volume.mutations.mutate import SECRET, Mutation
 from tests.volume.mutations.oracle import wrong
 from tests.volume.mutations.seeds import SHAPE
@@ -143,7 +146,7 @@ def _work(end: Connection, make: Make, folder: Path) -> None:
     signal.signal(signal.SIGPROF, _too_long)
     _let_floods_be_seen()
     _limit_memory()
-    with np.errstate(all="warn"):
+    with np.errstate(over="warn", divide="warn", invalid="warn"):
         while True:
             for number in end.recv():
                 end.send(attempt(make(number), place))
@@ -224,15 +227,22 @@ def attempt(case: Mutation, folder: Path) -> str | Failure:
 
 def _read(case: Mutation, entry: Path) -> str:
     """Take the input as a command would."""
-    if case.seed.task == "masks":
-        read_segmentation(entry)
-        return ""
+    if case.seed.task.startswith("masks"):
+        scan = drawn_on() if case.seed.task == "masks-on-scan" else None
+        return judged(wrong_masks, case, read_segmentation(entry, scan=scan))
     if case.number % 3 == 0:
         for source in scans_in(entry)[:3]:
-            if problem := wrong(case, source.read()):
+            if problem := judged(wrong, case, source.read()):
                 return problem
         return ""
-    return wrong(case, read(entry))
+    return judged(wrong, case, read(entry))
+
+
+def judged(oracle: Callable[[Mutation, Any], str], case: Mutation, found: object) -> str:
+    """Ask an oracle, whose libraries may warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return oracle(case, found)
 
 
 def _everything(folder: Path) -> set[str]:

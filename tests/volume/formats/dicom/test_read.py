@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -280,6 +281,17 @@ def test_transfer_syntaxes(tmp_path: Path, save: Callable[[Dataset, Path], None]
     for k in range(phantom.n_slices):
         save(phantom.slice(k), tmp_path / "ct" / f"{k}.dcm")
     assert exact(read(tmp_path / "ct"), phantom)
+
+
+def test_run_lengths_for_more_pixels_than_there_are_are_refused(tmp_path: Path) -> None:
+    dataset = Phantom(n_slices=1).slice(0)
+    dataset.compress(RLELossless)
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame + b"\3abcd"])
+    (tmp_path / "ct").mkdir()
+    dataset.save_as(tmp_path / "ct" / "0.dcm", enforce_file_format=True)
+    with pytest.raises(ScanError, match="more pixels than the header says"):
+        read(tmp_path / "ct")
 
 
 def test_files_without_preamble(tmp_path: Path) -> None:

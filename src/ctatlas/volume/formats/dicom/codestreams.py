@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -85,15 +86,39 @@ def _check(frame: bytes, pixels: PixelFormat) -> None:
 
 
 def _check_run_lengths(frame: bytes, pixels: PixelFormat) -> None:
-    """Refuse a frame whose segments are not one for each byte of a pixel, in order and inside it.
+    """Refuse a frame whose segments are not one for each byte of a pixel, in order and inside it, or hold more pixels.
 
-    Source: DICOM PS3.5 G.5: 16 32-bit numbers, that of segments and the start of each. Their ends say nothing about the
-    image's size; a short one is found when it is decoded.
+    A short segment is found when it is decoded; on a long one the decoder would panic, which no `except Exception`
+    catches. Source: DICOM PS3.5 G.5: 16 32-bit numbers, that of segments and the start of each.
     """
     n_segments, *starts = struct.unpack("<16I", frame[:64])
     used = starts[: pixels.bits_allocated // 8]
     if n_segments != len(used) or used[0] != 64 or used != sorted(set(used)) or used[-1] >= len(frame):
         raise ValueError("damaged run-length header")
+    if any(
+        _unpacks_to(frame[start:end]) > pixels.rows * pixels.columns for start, end in pairwise([*used, len(frame)])
+    ):
+        raise ValueError("damaged run lengths: more pixels than the header says")
+
+
+def _unpacks_to(segment: bytes) -> int:
+    """Count the bytes that run lengths stand for; a last single byte only makes the length even.
+
+    Source: DICOM PS3.5 G.3.1: n < 128 announces n + 1 bytes, n > 128 one byte 257 - n times, 128 nothing.
+    """
+    at = count = 0
+    last = len(segment) - 1
+    while at < last:
+        n = segment[at]
+        if n < 128:
+            at += n + 2
+            count += n + 1
+        elif n > 128:
+            at += 2
+            count += 257 - n
+        else:
+            at += 1
+    return count
 
 
 def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
