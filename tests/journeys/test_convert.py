@@ -210,7 +210,9 @@ def test_masks_become_dicom_objects_and_come_back(ctatlas: Terminal, tmp_path: P
     done = ctatlas("convert", tmp_path / f"a{masks}", tmp_path / f"b{ending}", "--reference", ct, *OBJECTS[ending])
     assert done.code == 0, done.err
     assert same(read_segmentation(tmp_path / f"b{ending}", scan=scan), told)
-    assert ctatlas("convert", tmp_path / f"b{ending}", tmp_path / f"c{masks}", "--reference", ct).code == 0
+    back = ctatlas("convert", tmp_path / f"b{ending}", tmp_path / f"c{masks}", "--reference", ct)
+    assert back.code == 0
+    assert ("spleen has no contour" in back.err) == (pydicom.dcmread(tmp_path / f"b{ending}").Modality == "RTSTRUCT")
     assert same(read_segmentation(tmp_path / f"c{masks}"), told)
 
 

@@ -143,6 +143,9 @@ def _say_plan(tasks: Sequence[Task], *, as_json: bool) -> None:
 
 
 def _say_files(outcomes: Sequence[Outcome]) -> None:
+    from ctatlas.commands.scans import say_remarks
+
+    say_remarks(outcomes)
     say_table(["case", "state", "voxels", "mm", "file"], [_line(outcome) for outcome in outcomes])
 
 

@@ -72,15 +72,20 @@ def refuse_output_within_input(source: Path, out: Path) -> None:
 
 def say_scans(outcomes: Sequence[Outcome]) -> None:
     """Say what was found: structure by structure in one scan, or how many in each of several."""
-    for outcome in outcomes:
-        prefix = f"{outcome.case}: " if len(outcomes) > 1 else ""
-        for line in (*_lines(outcome, "repairs", "repaired: "), *_lines(outcome, "notes")):
-            tell(f"{prefix}{line}")
+    say_remarks(outcomes)
     if len(outcomes) == 1 and outcomes[0].state != "failed":
         _say_one(outcomes[0])
     else:
         say_table(["case", "state", "found n", "looked for n", "folder"], [_line(outcome) for outcome in outcomes])
     say(NOTICE)
+
+
+def say_remarks(outcomes: Sequence[Outcome]) -> None:
+    """Say what reading had to decide or to repair."""
+    for outcome in outcomes:
+        prefix = f"{outcome.case}: " if len(outcomes) > 1 else ""
+        for line in (*_lines(outcome, "repairs", "repaired: "), *_lines(outcome, "notes")):
+            tell(f"{prefix}{line}")
 
 
 def _refuse_objects_without_images(source: ScanSource, extras: Extras) -> None:

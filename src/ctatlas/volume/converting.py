@@ -125,7 +125,8 @@ def convert_masks(
     progress.stage("write", 1)
     _make(folder)
     write(found, file, MaskChoices(found.grid, scan, place, label_set), kind=kind)
-    return {"kind": "masks", "to": kind, "file": str(file), **_geometry(found.grid), "n_voxels": found.n_voxels()}
+    told = {"n_voxels": found.n_voxels(), "notes": list(found.notes)}
+    return {"kind": "masks", "to": kind, "file": str(file), **_geometry(found.grid), **told}
 
 
 def _refuse_to_replace(file: Path, *, overwrite: bool) -> None:

@@ -133,7 +133,7 @@ def on_grid(segmentation: Segmentation, grid: Grid, where: str) -> Segmentation:
             f"{where}: its masks lie on another grid ({' x '.join(map(str, turned.grid.shape))} voxels) than the scan "
             f"({' x '.join(map(str, grid.shape))}), or elsewhere in the patient; give the scan they were drawn on."
         )
-    return Segmentation(grid, turned.layers, turned.places)
+    return Segmentation(grid, turned.layers, turned.places, segmentation.notes)
 
 
 def _object_in(place: Path) -> Path | None:

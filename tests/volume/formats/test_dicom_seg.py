@@ -117,6 +117,21 @@ def test_dcmqi_reads_the_same_and_dciodvfy_finds_no_error(tmp_path: Path, how: s
     assert all(((on(found[name], scan.grid) > 0) == mask).all() for name, mask in masks.items())
 
 
+@pytest.mark.parametrize("how", SERIES)
+@pytest.mark.filterwarnings("ignore")
+def test_dcmqi_and_highdicom_read_the_same_label_map(tmp_path: Path, how: str) -> None:
+    scan, ct = series(tmp_path, **SERIES[how])
+    drawn = Segmentation.from_masks(scan.grid, some_masks(scan.grid))
+    write_dicom_seg(drawn, scan, ct, tmp_path / "seg.dcm", algorithm=MODEL, kind="labelmap")
+    ours = read_segmentation(tmp_path / "seg.dcm", scan=scan)
+    volume = highdicom.seg.segread(tmp_path / "seg.dcm").get_volume(combine_segments=True)
+    theirs = Grid(volume.spatial_shape, np.diag([-1, -1, 1, 1]) @ volume.affine)
+    (dcmqi,) = dcmqi_masks(tmp_path / "seg.dcm", tmp_path / "dcmqi").values()
+    for labels in (on((volume.array, theirs), scan.grid), on(dcmqi, scan.grid)):
+        for number, name in enumerate(ours.names, start=1):
+            assert ((labels == number) == ours.mask(name)).all()
+
+
 def test_of_a_label_map_dciodvfy_dislikes_only_what_is_newer_than_itself(tmp_path: Path) -> None:
     scan, ct = series(tmp_path)
     drawn = Segmentation.from_masks(scan.grid, some_masks(scan.grid))
