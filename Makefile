@@ -13,7 +13,7 @@ DEV    := .venv/bin
 LIGHT  := .venv-light/bin
 WHEEL  := build/wheel-env/bin
 
-.PHONY: demo test check lint format docs pictures soak bench train-base light-size clean help
+.PHONY: demo test oracles check lint format docs pictures soak bench train-base light-size clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
@@ -21,8 +21,11 @@ help:
 demo: .venv-light/.ready ## segment the sample scan with the light install → demo-output/
 	$(LIGHT)/ctatlas demo demo-output
 
-test: .venv/.ready ## the whole suite, but for what needs a GPU
+test: .venv/.ready oracles ## the whole suite, but for what needs a GPU
 	$(DEV)/pytest -n $(JOBS) -m "not gpu"
+
+oracles: # programs of Debian that some tests ask; where they can't be had those tests skip
+	@scripts/install_oracles.sh
 
 check: lint ## what to run before a commit: lint and the quick tests
 	$(DEV)/pytest -n $(JOBS)
