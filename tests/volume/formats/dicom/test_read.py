@@ -9,11 +9,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
 )
@@ -313,6 +316,42 @@ def test_other_files_do_not_matter(tmp_path: Path) -> None:
     (folder / ".hidden.dcm").write_bytes(b"\0" * 128 + b"DICM")
     (folder / "below").mkdir()
     shutil.move(folder / "003.dcm", folder / "below" / "anything")
+    assert exact(read(folder), phantom)
+
+
+def write_directory(folder: Path, names: list[list[str]]) -> None:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, MediaStorageDirectoryStorage
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    records = []
+    for name in names:
+        record = Dataset()
+        record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", name
+        records.append(record)
+    directory = Dataset()
+    directory.file_meta, directory.DirectoryRecordSequence = meta, records
+    directory.save_as(folder / "DICOMDIR", enforce_file_format=True)
+
+
+@pytest.mark.parametrize(
+    ("lost", "notes"), [([], ()), (["CT", "IM9"], ("the DICOMDIR names 1 file that is not there",))]
+)
+def test_a_directory_of_media_tells_what_got_lost(tmp_path: Path, lost: list[str], notes: tuple[str, ...]) -> None:
+    phantom = Phantom(name=lambda k: f"im{k}")
+    phantom.write(tmp_path / "disc" / "ct")
+    write_directory(tmp_path / "disc", [*(["CT", f"IM{k}"] for k in range(6)), *([lost] if lost else [])])
+    scan = read(tmp_path / "disc")
+    assert exact(scan, phantom)
+    assert scan.facts.notes == notes
+
+
+@pytest.mark.parametrize("data", [b"", b"\x04\x00\x20\x12SQ\0\0\x10\0\0\0junkjunkjunkjunk"])
+def test_a_damaged_directory_of_media_does_not_matter(tmp_path: Path, data: bytes) -> None:
+    phantom = Phantom()
+    folder = phantom.write(tmp_path / "disc")
+    write_directory(folder, [])
+    path = folder / "DICOMDIR"
+    path.write_bytes(path.read_bytes()[:-12] + data)
     assert exact(read(folder), phantom)
 
 

@@ -208,6 +208,9 @@ def _said(best: Candidate, others: list[Candidate], present: list[Candidate], co
         passed = [f"{one.label} ({one.size}; {_worse(one, best)})" for one in others]
         more = f"; and {len(passed) - _LISTED} more" if len(passed) > _LISTED else ""
         notes.append(f"took CT series {best.label} ({best.size}); passed over {'; '.join(passed[:_LISTED])}{more}")
+    if contents.n_absent:
+        files = "files that are" if contents.n_absent > 1 else "file that is"
+        notes.append(f"the DICOMDIR names {contents.n_absent} {files} not there")
     small = [one for one in present if not _may_be_volume(one) and one.group.series_uid != best.group.series_uid]
     elsewhere = [f"CT series {one.label} of {one.size}" for one in small]
     elsewhere += _others(contents)
