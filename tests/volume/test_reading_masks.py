@@ -163,13 +163,15 @@ def test_what_is_surely_masks(tmp_path: Path) -> None:
     assert segmentation_kind(tmp_path / "all.nii.gz", surely=True) == "labels"
     assert segmentation_kind(tmp_path, surely=True) == ""
     (tmp_path / "ct.nii.gz").unlink()
+    assert segmentation_kind(tmp_path, surely=True) == "labels"  # alone but for its names
+    next(tmp_path.glob("*labels.json")).unlink()
     assert segmentation_kind(tmp_path, surely=True) == "masks"
 
 
 def test_what_holds_no_masks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("no masks")
     for place in (tmp_path, tmp_path / "x.txt", tmp_path / "nowhere"):
-        with pytest.raises(ScanError, match=r"holds no segmentation|cannot be read"):
+        with pytest.raises(ScanError, match=r"holds no segmentation|there is no such file"):
             read_segmentation(place)
 
 

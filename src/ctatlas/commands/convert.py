@@ -12,6 +12,7 @@ import typer
 
 from ctatlas.commands.console import say_json, say_table
 from ctatlas.commands.options import AsJson, Debug, DryRun, Phase, Quiet, Repair, Series, Workers, flag
+from ctatlas.errors import OutputError
 
 if TYPE_CHECKING:
     from ctatlas.execution import Outcome, Task
@@ -94,6 +95,8 @@ def _tasks(job: _Job) -> list[Task]:
 
     refuse_output_within_input(job.source, job.out)
     if holds_masks(job.source, job.out, job.kind):
+        if job.reference is None:
+            _refuse_idle(job, "masks", series=job.choices.series, phase=job.choices.phase, repair=job.choices.repair)
         kind = masks_kind(job.out, job.kind)
         reference = ScanSource("reference", job.reference, job.choices) if job.reference else None
         work: Work = partial(
@@ -107,6 +110,7 @@ def _tasks(job: _Job) -> list[Task]:
         )
         folder = job.out if kind == "masks" else job.out.parent
         return [_task(job.out.name, folder, work, job.source, job.out)]
+    _refuse_idle(job, "scans", reference=job.reference, label_set=job.label_set)
     sources = scans_in(job.source, job.choices)
     tasks = []
     for source in sources:
@@ -114,6 +118,13 @@ def _tasks(job: _Job) -> list[Task]:
         work = partial(convert_scan, source=source, file=file, kind=kind, overwrite=job.overwrite)
         tasks.append(_task(source.case, file.parent, work, source.path, file))
     return tasks
+
+
+def _refuse_idle(job: _Job, what: str, **options: object) -> None:
+    """Refuse options that say nothing about what is converted, rather than pass over what a person meant."""
+    idle = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if idle:
+        raise OutputError(f"{job.source}: holds {what}, about which {', '.join(idle)} says nothing; leave it out.")
 
 
 def _task(case: str, folder: Path, work: Work, source: Path, file: Path) -> Task:

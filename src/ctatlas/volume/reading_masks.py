@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import MaskChoices
-from ctatlas.volume.formats.label_map import LABEL_READERS
-from ctatlas.volume.formats.mask_folder import mask_files
+from ctatlas.volume.formats.label_map import LABEL_READERS, has_names
+from ctatlas.volume.formats.mask_folder import mask_files, within
 from ctatlas.volume.formats.nrrd import is_segmentation
 from ctatlas.volume.formats.recognise import kind_of
 from ctatlas.volume.listing import CASE_FILES, is_mask
@@ -137,18 +137,22 @@ def on_grid(segmentation: Segmentation, grid: Grid, where: str) -> Segmentation:
 
 
 def _object_in(place: Path) -> Path | None:
-    """Return the only file of a folder where that holds a whole segmentation, as archives deliver them."""
+    """Return the file of a folder that holds a whole segmentation and is alone but for its names, as in an archive."""
     if not place.is_dir():
         return None
-    files = list(islice((one for one in place.rglob("[!.]*") if one.is_file()), 2))
-    return files[0] if len(files) == 1 and segmentation_kind(files[0]) not in ("", "labels") else None
+    files = list(islice((one for one in place.rglob("[!.]*") if one.is_file()), 3))
+    images = [file for file in files if file.suffix != ".json"]
+    if len(images) != 1 or not (kind := segmentation_kind(images[0])):
+        return None
+    is_label_map = has_names(images[0]) and len(files) == 2
+    return images[0] if (is_label_map if kind == "labels" else len(files) == 1) else None
 
 
 def _holds_masks(folder: Path, *, surely: bool) -> bool:
     files = mask_files(folder)
     if not surely:
         return bool(files)
-    holds_scan = any(file.name.lower() in CASE_FILES for file in folder.iterdir())
+    holds_scan = any(file.name.lower() in CASE_FILES for file in within(folder).iterdir())
     return bool(files) and not holds_scan and all(map(is_mask, files.values()))
 
 

@@ -27,11 +27,18 @@ _NO_MASKS = ("ct", "combined_labels")
 
 def mask_files(folder: Path) -> dict[str, Path]:
     """Return structure name -> file of a folder of masks, or of the `segmentations/` in a case's folder."""
+    folder = within(folder)
     inside = folder / _RESULTS if (folder / _RESULTS).is_dir() else folder
     files = sorted(file for file in inside.iterdir() if file.is_file() and not file.name.startswith("."))
     named = [(next((end for end in _ENDINGS if file.name.lower().endswith(end)), ""), file) for file in files]
     names = {file.name[: -len(ending)]: file for ending, file in named if ending}
     return {name: file for name, file in names.items() if name.lower() not in _NO_MASKS}
+
+
+def within(folder: Path) -> Path:
+    """Return a folder, or the one that is all there is in it, as archives deliver it."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return within(entries[0]) if len(entries) == 1 and entries[0].is_dir() else folder
 
 
 def read(path: Path, choices: MaskChoices) -> Segmentation:

@@ -55,7 +55,9 @@ def read_rtstruct(path: Path, scan: Volume | None = None, grid: Grid | None = No
     told = drawings(path)
     wanted = scan.grid if grid is None and scan is not None else grid
     if wanted is None:
-        raise ScanError(f"{told.where}: contours have no voxels of their own; give the CT they were drawn on too.")
+        raise ScanError(
+            f"{told.where}: contours have no voxels of their own; give the CT they were drawn on too (--reference)."
+        )
     facts = scan.facts if scan is not None else None
     if facts is not None and facts.series_uid and told.series_uids and facts.series_uid not in told.series_uids:
         raise ScanError(
