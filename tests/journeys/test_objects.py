@@ -6,14 +6,16 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 
 from ctatlas.commands.app import run
 from ctatlas.errors import OutputError
+from ctatlas.measure.overlap import dice
 from ctatlas.results import objects
-from ctatlas.volume import Segmentation, Volume, read, read_segmentation, write_volume
+from ctatlas.volume import Choices, Segmentation, Volume, read, read_segmentation, write_volume
 from tests.support_command import Terminal
 from tests.support_scans import torso, write_dicom
 from tests.volume.formats.dicom.oracles import dciodvfy_errors
@@ -149,6 +151,50 @@ def test_of_many_scans_the_one_without_dicom_images_fails_alone(
     assert (tmp_path / "out" / "a" / FILES[0]).is_file()
     assert not (tmp_path / "out" / "b").exists()
     assert "is no DICOM series" in (tmp_path / "out" / "failures.csv").read_text()
+
+
+def test_of_a_tilted_series_they_lie_on_its_own_images(ctatlas: Terminal, model: Path, tmp_path: Path) -> None:
+    ct, out = write_dicom(torso(), tmp_path / "ct", lean_mm=1.6), tmp_path / "out"  # 15 degrees
+    refused = ctatlas("segment", ct, out, "--model", model, *OBJECTS)
+    assert (refused.code, "--repair" in refused.complaint) == (2, True)
+    assert ctatlas("segment", ct, out, "--model", model, "--repair", *OBJECTS).code == 0
+    frames = liver_frames(out / FILES[0])
+    images = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, ct.iterdir())}
+    mask = nib.load(out / "segmentations" / "liver.nii.gz")
+    assert len(frames) > 8
+    for uid, pixels in frames.items():
+        columns, rows = np.meshgrid(np.arange(pixels.shape[1]), np.arange(pixels.shape[0]))
+        down_mm, across_mm = (float(mm) for mm in images[uid].PixelSpacing)
+        x, y, z = (float(mm) for mm in images[uid].ImagePositionPatient)
+        lps = np.stack([x + across_mm * columns, y + down_mm * rows, np.full(rows.shape, z)], -1)
+        assert np.array_equal(looked_up(mask, lps * (-1, -1, 1)), pixels)
+    assert dciodvfy_errors(out / FILES[0]) == dciodvfy_errors(out / FILES[1]) == []
+    scan = read(ct, Choices(repair=True))
+    from_seg, from_rt = (read_segmentation(out / name, scan=scan) for name in FILES[:2])
+    assert same(from_rt, from_seg)
+    truth = read_segmentation(out / "segmentations", scan=scan)
+    assert dice(from_seg.mask("liver"), truth.mask("liver")) > 0.98  # there and back is twice the nearest
+
+
+def liver_frames(path: Path) -> dict[str, np.ndarray]:
+    """Return the frames of the liver, (rows, columns) bool, by the image that each names."""
+    seg = pydicom.dcmread(path)
+    (number,) = (one.SegmentNumber for one in seg.SegmentSequence if one.SegmentLabel == "liver")
+    return {
+        str(group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID): pixels > 0
+        for group, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True)
+        if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
+    }
+
+
+def looked_up(mask: nib.Nifti1Image, world: np.ndarray) -> np.ndarray:
+    """Return the nearest voxels of a mask at places, (..., 3) RAS mm; False outside."""
+    back = np.linalg.inv(mask.affine)
+    voxels = np.rint(world @ back[:3, :3].T + back[:3, 3]).astype(int)
+    inside = ((voxels >= 0) & (voxels < mask.shape)).all(-1)
+    found = np.zeros(inside.shape, bool)
+    found[inside] = np.asarray(mask.dataobj)[tuple(voxels[inside].T)] > 0
+    return found
 
 
 def test_nothing_is_left_when_writing_fails(
