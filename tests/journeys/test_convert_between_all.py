@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,3 +165,17 @@ def test_a_case_is_a_scan_that_has_masks(ctatlas: Terminal, tmp_path: Path) -> N
         assert converted(ctatlas, place, tmp_path / f"{number}.seg.nrrd")["kind"] == "masks"
         check_scan(read(tmp_path / f"{number}.nrrd"))
         check_masks(read_segmentation(tmp_path / f"{number}.seg.nrrd"))
+
+
+def test_the_manual_lists_every_ending_and_format(ctatlas: Terminal) -> None:
+    """And the help and the page of commands name every format of `--as`."""
+    docs = Path(__file__).parents[2] / "docs"
+    section = (docs / "formats.md").read_text(encoding="utf-8").partition("\n## convert\n")[2].partition("\n## ")[0]
+    table = {word for line in section.splitlines() if line.startswith("|") for word in re.findall(r"`([^` ]+)`", line)}
+    commands = (docs / "commands.md").read_text(encoding="utf-8").partition("\n## convert\n")[2].partition("\n## ")[0]
+    said = " ".join(re.sub(r"[│|\s]+", " ", ctatlas("convert", "--help").out).split())
+    kinds = {*VOLUME_WRITERS, *SEGMENTATION_WRITERS}
+    assert {ending for _, ending in (*SCANS_OUT, *MASKS_OUT)} <= table
+    assert kinds - table - set(re.findall(r"--as ([\w-]+)", section)) == set()
+    assert [kind for kind in kinds if f"`{kind}`" not in commands] == []
+    assert [kind for kind in kinds if kind not in said] == []
