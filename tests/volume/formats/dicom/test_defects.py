@@ -70,6 +70,12 @@ def largest_error_hu(scan: Volume, phantom: Phantom) -> float:
     inner = np.concatenate([world_of_pixels(phantom, k)[2:-2, 1:-1].reshape(-1, 3) for k in kept])
     nearest = np.rint(scan.grid.voxel(inner)).astype(int)
     assert inside[tuple(nearest.T)].all()
+    return largest_error_hu_inside(scan, phantom)
+
+
+def largest_error_hu_inside(scan: Volume, phantom: Phantom) -> float:
+    """Return the worst difference from the field where there are values."""
+    inside = scan.array != -1024
     found = np.argwhere(inside)
     return float(np.abs(scan.array[inside] - field(phantom, scan.grid.world(found))).max())
 
