@@ -91,3 +91,25 @@ def test_one_irregular_series_of_many_scans_is_a_row(
     assert len(rows) == 2
     assert rows[1].startswith("irregular,read,")
     assert "--repair" in rows[1]
+
+
+def test_a_dry_run_tells_what_would_be_refused_mended_and_taken(
+    ctatlas: Terminal, incomplete: Path, volume: Volume, scan: Path, model: Path, tmp_path: Path
+) -> None:
+    many = tmp_path / "many"
+    write_dicom(volume, many / "study" / "ct", SeriesInstanceUID="1.2.4", SeriesNumber=2)
+    write_dicom(volume, many / "study" / "bone", SeriesInstanceUID="1.2.6", SeriesNumber=4, ConvolutionKernel="B70f")
+    refused = ctatlas("segment", incomplete, tmp_path / "out", "--model", model, "--dry-run")
+    assert "1 slice missing" in refused.err
+    assert "refuse" in refused.out
+    mended = ctatlas("segment", incomplete, tmp_path / "out", "--model", model, "--dry-run", "--repair")
+    assert mended.err == f"ctatlas: would repair: {SAID}\n"
+    taken = ctatlas("segment", many / "study", tmp_path / "out", "--model", model, "--dry-run")
+    assert "took CT series 2" in taken.err
+    shutil.move(incomplete, many / "irregular")
+    shutil.copy(scan, many / "scan.nii.gz")
+    done = ctatlas("segment", many, tmp_path / "out", "--model", model, "--dry-run", "--json")
+    would = {case["case"]: (case["would"], case["writes_files"] > 0, len(case["says"])) for case in done.json["cases"]}
+    assert would["scan"] == ("segment", True, 0)
+    assert would["irregular"] == ("refuse", False, 1)
+    assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ctatlas.commands.cases import state_of
+from ctatlas.commands.cases import Foretold, state_of
 from ctatlas.commands.console import say, say_table, tell
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.execution import Outcome, Task
@@ -54,6 +54,11 @@ def tasks_of(job: Job) -> list[Task]:
     ]
 
 
+def foretold(job: Job) -> dict[str, Foretold]:
+    """Tell from headers, by case, what reading will say of each scan, and which will be refused."""
+    return {source.case: _foretold(source) for source in scans_in(job.source, job.choices)}
+
+
 def refuse_output_within_input(source: Path, out: Path) -> None:
     """Refuse an output that would be read as input the next time.
 
@@ -92,6 +97,16 @@ def _refuse_objects_without_images(source: ScanSource, extras: Extras) -> None:
     """Refuse DICOM objects of a scan in another format; what an archive holds shows when it is read."""
     if extras.needs_images and kind_at(source.path) not in ("dicom", *ARCHIVES):
         raise ScanError(no_images(source.path.name))
+
+
+def _foretold(source: ScanSource) -> Foretold:
+    try:
+        facts = source.look()
+    except ScanError as refusal:
+        return Foretold((str(refusal),), is_refused=True)
+    if facts is None:
+        return Foretold()
+    return Foretold((*(f"would repair: {line}" for line in facts.repairs), *facts.notes))
 
 
 def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, naming: Naming) -> Task:

@@ -67,7 +67,7 @@ def segment(
     Of many scans, one that fails does not stop the others: it is a row in OUT/failures.csv, and the exit code is 3.
     """
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
-    from ctatlas.commands.scans import Job, say_scans, tasks_of
+    from ctatlas.commands.scans import Job, foretold, say_scans, tasks_of
     from ctatlas.results import Extras
     from ctatlas.volume import Choices
 
@@ -86,6 +86,6 @@ def segment(
     job = Job(source, out, model, names or None, label_set, extras, Choices(series, phase, repair))
     tasks = tasks_of(job)
     if dry_run:
-        say_plan(tasks, as_json=json)
+        say_plan(tasks, foretold(job), as_json=json)
         return
     raise typer.Exit(run_tasks(tasks, out, Manner(workers, as_json=json, quiet=quiet, debug=debug), say_scans))

@@ -10,10 +10,10 @@ from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.listing import CASE_FILES, scans_below, stem
 from ctatlas.volume.names import safe_name, unique_names
 from ctatlas.volume.opening import opened
-from ctatlas.volume.reading import ARCHIVES, kind_at, read
+from ctatlas.volume.reading import ARCHIVES, kind_at, look, read
 
 if TYPE_CHECKING:
-    from ctatlas.volume.scan import Volume
+    from ctatlas.volume.scan import ScanFacts, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class ScanSource:
     def read(self) -> Volume:
         """Read the scan, or refuse it with `ScanError`."""
         return read(self.path, self.choices, inside=self.inside)
+
+    def look(self) -> ScanFacts | None:
+        """Tell what `read` would say, from headers alone, or refuse the scan; None where headers tell nothing."""
+        return look(self.path, self.choices)
 
 
 def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:

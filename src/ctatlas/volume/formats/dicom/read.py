@@ -41,19 +41,37 @@ def read(path: Path, choices: Choices = AS_IT_IS) -> Volume:
     ScanError
         When there is no CT series, none that the rule prefers, or one that needs what was not allowed.
     """
+    chosen, planned = _planned(path, choices)
+    where = path.name or str(path)
+    array = resampled(hounsfield(chosen.candidate.stack.frames, where), planned)
+    return Volume(array, planned.grid, _facts(chosen, planned, where))
+
+
+def look(path: Path, choices: Choices = AS_IT_IS) -> ScanFacts:
+    """Tell from the headers alone what `read` would say of a scan, or refuse it so; of pixels it knows nothing.
+
+    Raises
+    ------
+    ScanError
+        As `read` does, except for what is wrong with pixels.
+    """
+    chosen, planned = _planned(path, choices)
+    return _facts(chosen, planned, path.name or str(path))
+
+
+def _planned(path: Path, choices: Choices) -> tuple[Choice, Plan]:
+    """Choose a series, check it, and say how its slices become a grid."""
     where = path.name or str(path)
     contents = contents_of(path)
     chosen = choose(contents, choices.series, where)
     _check(chosen, contents, choices, path)
-    stack = chosen.candidate.stack
     try:
-        planned = plan(stack)
+        planned = plan(chosen.candidate.stack)
     except ValueError as error:
         raise ScanError(f"{where}: {error}. The headers are broken: export the series anew.") from error
     check_shape(planned.grid.shape, 2, where)
     check_grid(planned.grid, where)
-    array = resampled(hounsfield(stack.frames, where), planned)
-    return Volume(array, planned.grid, _facts(chosen, planned, where))
+    return chosen, planned
 
 
 def _check(chosen: Choice, contents: Contents, choices: Choices, path: Path) -> None:
