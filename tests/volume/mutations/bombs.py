@@ -10,6 +10,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
+import numpy as np
+import pydicom
+
+from tests.volume.mutations.mask_seeds import mask_seeds
 from tests.volume.mutations.seeds import (
     SHAPE,
     Seed,
@@ -19,6 +23,7 @@ from tests.volume.mutations.seeds import (
     nifti,
     nrrd_header,
     squeezed,
+    stored,
     tarred,
     zipped,
 )
@@ -33,6 +38,7 @@ def bombs() -> Iterator[Seed]:
     yield from text_header_bombs()
     yield from dicom_bombs()
     yield from archive_bombs()
+    yield from mask_bombs()
 
 
 def claim(*shape: int, kind: int = 4, bits: int = 16) -> bytes:
@@ -152,3 +158,38 @@ def archive_bombs() -> Iterator[Seed]:
         yield Seed(f"tar-{name}", "raw", {"ct.tar": file.getvalue()}, "ct.tar")
     packed = lzma.compress(tarred({"ct.nii": scan})[:512], preset=0) + lzma.compress(BLOCK, preset=0) * 1024
     yield Seed("tar-xz-of-zeros", "raw", {"ct.tar.xz": packed}, "ct.tar.xz")
+
+
+def mask_bombs() -> Iterator[Seed]:
+    huge = claim(10000, 10000, 10000)
+    names = b'{"1": "liver"}'
+    yield Seed("labels-trillion", "raw", {"l.nii": huge, "labels.json": names}, "l.nii", "masks")
+    flooded = flood(claim(*SHAPE), GIB)
+    yield Seed("labels-flood", "raw", {"l.nii.gz": flooded, "labels.json": names}, "l.nii.gz", "masks")
+    small = {"l.nii": nifti()[0].files["ct.nii"], "labels.json": b'{"a": ' * 100_000}
+    yield Seed("labels-deep-names", "raw", small, "l.nii", "masks")
+    known = {seed.name: seed for seed in mask_seeds()}
+    drawn = known["seg-nrrd"].files["x.seg.nrrd"]
+    layers = drawn.replace(b"sizes: 2 7 9 4", b"sizes: 4096 1000 1000 4")
+    yield Seed("a-million-layers", "raw", {"x.seg.nrrd": layers}, "x.seg.nrrd", "masks")
+    for name, data in known.items():
+        if name.endswith("-alone"):
+            tall = _changed(data.files["masks.dcm"], Rows=65535, Columns=65535)
+            yield Seed(f"{name}-tall", "raw", {"masks.dcm": tall}, "masks.dcm", "masks")
+            many = _changed(data.files["masks.dcm"], NumberOfFrames=2**31 - 1)
+            yield Seed(f"{name}-many", "raw", {"masks.dcm": many}, "masks.dcm", "masks")
+    line = np.tile([[-51.0, -87.5], [-45.0, -80.0]], (200_000, 1))
+    zigzag = np.insert(line, 2, -310.25, axis=1).ravel()
+    contours = pydicom.dcmread(io.BytesIO(known["rtstruct"].files["masks.dcm"]))
+    contours.ROIContourSequence[0].ContourSequence[0].ContourData = [f"{x:g}" for x in zigzag]
+    contours.ROIContourSequence[0].ContourSequence[0].NumberOfContourPoints = len(line)
+    del contours.ROIContourSequence[0].ContourSequence[0].ContourImageSequence
+    contours.ROIContourSequence[0].ContourSequence[1].ContourData = ["1e300", "0", "0"] * 3
+    yield Seed("a-line-that-never-ends", "raw", {"masks.dcm": stored(contours)}, "masks.dcm", "masks-on-scan")
+
+
+def _changed(content: bytes, **values: int) -> bytes:
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    return stored(dataset)
