@@ -45,6 +45,12 @@ def test_what_claims_to_be_a_scan_and_is_none_is_refused(place: Path, name: str,
     check_the_only_refusal(place, name, says)
 
 
+def test_a_broken_class_in_the_preamble_raises_no_warning(place: Path) -> None:
+    content = (place / "000.dcm").read_bytes()
+    (place / "odd.dcm").write_bytes(content.replace(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.(40.10008.5.1.4.1.1.2", 1))
+    assert len(plan(place, KEY).jobs) + len(plan(place, KEY).refused) + plan(place, KEY).n_copies == 3
+
+
 def test_a_link_that_leads_nowhere_is_refused(place: Path) -> None:
     (place / "gone.dcm").symlink_to(place / "nowhere.dcm")
     check_the_only_refusal(place, "gone.dcm", "leads nowhere")

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless
 
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.deidentify import Key, deidentify, deidentify_dataset
@@ -45,9 +46,21 @@ def overlay_in_pixels(one: Dataset) -> None:
     one.add_new(0x60000102, "US", 12)
 
 
+def comment_in_pixels(one: Dataset) -> None:
+    """Put a comment with a name into the stream, as makers of codecs do."""
+    set_stored(one, np.arange(35 * 33).reshape(35, 33))
+    one.compress(JPEGLSLossless)
+    (frame,) = generate_frames(one.PixelData, number_of_frames=1)
+    text = b"scan of Mueller"
+    comment = b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text
+    one.PixelData = encapsulate([frame[:2] + comment + frame[2:]])
+    one.PatientName = "Mueller^Jan"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (comment_in_pixels, "among its pixels"),
         (setting(BurnedInAnnotation="YES"), "burned into its pixels"),
         (setting(BurnedInAnnotation="yes "), "burned into its pixels"),
         (setting(SOPClassUID=UID("1.2.840.10008.5.1.4.1.1.7")), "Secondary Capture"),

@@ -156,7 +156,8 @@ def _look(path: Path, number: int, place: _Place, found: _Found, headers: dict[i
 
 
 def _is_media_directory(header: Dataset) -> bool:
-    return str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", "")) == _MEDIA_DIRECTORY
+    with quietly():
+        return str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", "")) == _MEDIA_DIRECTORY
 
 
 def _without_pictures(jobs: list[Job], headers: dict[int, Dataset]) -> tuple[list[Job], list[Refused]]:

@@ -24,6 +24,8 @@ _MUST_HAVE = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _DONE = "only CT, MR and PET images, SEG and RTSTRUCT are de-identified"
 _BURNED_IN = "has text burned into its pixels (BurnedInAnnotation is YES); pixels are not cleaned"
 _MULTI_FRAME = ("enhanced-ct", "legacy-enhanced-ct")
+_WHO = ("PatientName", "PatientID", "OtherPatientNames", "AccessionNumber", "PatientBirthDate")
+_LONG_WORD = re.compile(r"[\w.-]{5,}")  # so many given bytes come by chance in one of a million images
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _LOOKED_AT = (
     "BitsAllocated",
@@ -169,6 +171,15 @@ def _reasons_of_pixels(dataset: Dataset) -> Iterator[str]:
         yield "has no pixels; the file is damaged"
     elif len(dataset.get("PixelData") or b"") < (pixel_bytes(dataset) or 0):
         yield "has fewer pixels than its header says; the file is cut off"
+    elif _tells_who_in_pixels(dataset):
+        yield "has a name or number of the patient as text among its pixels; pixels are not cleaned"
+
+
+def _tells_who_in_pixels(dataset: Dataset) -> bool:
+    """Tell whether pixels hold a word of the header, as comments in compressed ones and damage bring it there."""
+    pixels = bytes(dataset.get("PixelData") or b"")[: pixel_bytes(dataset)]
+    words = {word for keyword in _WHO for word in _LONG_WORD.findall(str(dataset.get(keyword) or ""))}
+    return any(word.encode("utf-8", "replace") in pixels for word in words)
 
 
 def _reasons_of_contours(dataset: Dataset) -> Iterator[str]:
