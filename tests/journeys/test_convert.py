@@ -104,6 +104,15 @@ def test_what_was_done_is_said(ctatlas: Terminal, tmp_path: Path) -> None:
     assert " x ".join(map(str, volume().grid.shape)) in table
 
 
+def test_a_case_is_called_after_its_input(ctatlas: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(apart(), tmp_path / "case_7" / "segmentations")
+    write(apart(), tmp_path / "case_8.seg.nrrd")
+    monkeypatch.chdir(tmp_path / "case_7" / "segmentations")
+    for number, (source, name) in enumerate({".": "segmentations", "../../case_8.seg.nrrd": "case_8"}.items()):
+        (case,) = ctatlas("convert", source, f"../../{number}.seg.nrrd", "--json").json["cases"]
+        assert case["case"] == name
+
+
 def test_files_are_not_replaced_unasked(ctatlas: Terminal, tmp_path: Path) -> None:
     write(volume(), tmp_path / "a.nrrd")
     (tmp_path / "b.mha").write_text("mine")
@@ -136,7 +145,7 @@ REFUSED = {
     "a.nrrd ct.nii.gz --phase 2": "leave out --phase",
     "a.nrrd ct.nii.gz --label-set universal-32": "holds scans, about which --label-set says nothing",
     "a.nrrd ct.nii.gz --reference b.nrrd": "holds scans, about which --reference says nothing",
-    "series ct.seg.nrrd": "only masks are written so, and this is a scan",
+    "series ct.seg.nrrd": "only masks are written so, and there are none",
     "series ct.mha --as masks": "scans are not written as masks",
     "4d.nii.gz ct.nii.gz": "4-D image (i 5, j 7, k 4, time 3)",
     "4d.nii.gz ct.nii.gz --phase 4": "Choose one with --phase 1 to 3",
@@ -159,7 +168,7 @@ REFUSED = {
     "masks full": "give an empty folder",
     "masks note.txt": "unknown ending",
     "a.nrrd b.nrrd": "stands there already; choose another name, or give --overwrite",
-    "many all.nii.gz": "is one file, and there are several scans",
+    "many all.nii.gz": "is one file, and there are 2 scans",
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from pydicom.filewriter import dcmwrite
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
-from tests.volume.formats.dicom.phantom import Phantom, oblique, set_stored
+from tests.volume.formats.dicom.enhanced import enhanced
+from tests.volume.formats.dicom.phantom import Phantom, oblique
 
 COLUMNS, ROWS, SLICES = 13, 11, 7
 OFF_CENTRE_MM = {"left": (-6.0, 0.0, 0.0), "front": (0.0, 6.0, 0.0), "head": (0.0, 0.0, 6.0)}  # RAS
@@ -31,6 +32,22 @@ HU = {"left": 700, "front": 500, "head": 300}
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Places = Mapping[str, np.ndarray]  # mark -> where its voxels lie, (n, 3) RAS mm
+
+
+@dataclass
+class _Filled(Phantom):
+    """A series of other voxels, (i, j, k)."""
+
+    voxels: np.ndarray = field(default_factory=lambda: np.zeros((COLUMNS, ROWS, SLICES), np.int16))
+
+    def hu(self, k: int) -> np.ndarray:
+        return self.voxels[:, :, k].T.astype(int)
+
+
+def _named(_: int, dataset: Dataset) -> None:
+    """Give an image what other programs want to see in it."""
+    dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate, dataset.PatientSex = "1", "Doe^A", "", ""
+    dataset.StudyID = dataset.AccessionNumber = dataset.StudyDate = dataset.StudyTime = ""
 
 
 @dataclass(frozen=True)
@@ -83,22 +100,24 @@ class Lying:
         return array
 
     def series(self, folder: Path) -> Path:
-        """Write the scan as DICOM."""
+        """Write the scan as DICOM, one image a file."""
+        return self._phantom().write(folder)
 
-        def change(k: int, dataset: Dataset) -> None:
-            set_stored(dataset, self.hu()[:, :, k].T.astype(int) + 1024)
-            dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate, dataset.PatientSex = "1", "Doe^A", "", ""
-            dataset.StudyID = dataset.AccessionNumber = dataset.StudyDate = dataset.StudyTime = ""
+    def enhanced(self, path: Path) -> None:
+        """Write the scan as DICOM, all images in one file."""
+        enhanced(self._phantom(), range(SLICES)).save_as(path, enforce_file_format=True)
 
+    def _phantom(self) -> Phantom:
         between_columns, between_rows, step = self.spacing_mm
         how: dict[str, Any] = {"row": self.row, "column": self.column, "first_mm": self.first_mm, "step_mm": step}
-        return Phantom(
+        return _Filled(
             n_slices=SLICES,
             spacing_mm=(between_rows, between_columns),
-            change=change,
+            change=_named,
             patient_position=self.position,
+            voxels=self.hu(),
             **how,
-        ).write(folder)
+        )
 
     def check(self, found: Places) -> None:
         """Demand that every mark is one voxel, where it was, on its side of the patient."""
@@ -141,6 +160,10 @@ def _simpleitk_scan(lying: Lying, path: Path) -> None:
     SimpleITK.WriteImage(_image(lying, lying.hu()), path)
 
 
+def _dicom_scan(lying: Lying, path: Path) -> None:
+    lying.enhanced(path) if path.suffix else lying.series(path)
+
+
 def _image(lying: Lying, array: np.ndarray) -> Any:
     image = SimpleITK.GetImageFromArray(array.transpose(2, 1, 0))
     image.SetSpacing(lying.spacing_mm)
@@ -150,7 +173,7 @@ def _image(lying: Lying, array: np.ndarray) -> Any:
 
 
 SCANS_OF_OTHERS: dict[str, tuple[tuple[str, ...], Callable[[Lying, Path], object]]] = {
-    "dicom": (("",), Lying.series),
+    "dicom": (("", ".dcm"), _dicom_scan),
     "metaimage": ((".mha", ".mhd"), _simpleitk_scan),
     "nifti": ((".nii", ".nii.gz"), _nibabel_scan),
     "nrrd": ((".nrrd", ".nhdr"), _simpleitk_scan),
@@ -196,7 +219,10 @@ def _labels(lying: Lying) -> np.ndarray:
 
 
 def _label_map(lying: Lying, path: Path, _: Path) -> None:
-    nibabel.save(nibabel.Nifti1Image(_labels(lying), lying.ras), path)
+    if ".nii" in path.name:
+        nibabel.save(nibabel.Nifti1Image(_labels(lying), lying.ras), path)
+    else:
+        SimpleITK.WriteImage(_image(lying, _labels(lying)), path)
     names = dict(enumerate(HU, start=1))
     path.with_name("labels.json").write_text(json.dumps(names))
 
@@ -264,12 +290,12 @@ def _contours(lying: Lying, path: Path, series: Path) -> None:
     dcmwrite(path, rt, enforce_file_format=True)
 
 
-MASKS_OF_OTHERS: dict[str, tuple[str, Callable[[Lying, Path, Path], None]]] = {
-    "masks": ("masks", _mask_folder),
-    "labels": ("labels.nii.gz", _label_map),
-    "seg-nrrd": ("x.seg.nrrd", _slicer),
-    "dicom-seg": ("seg.dcm", _highdicom),
-    "rtstruct": ("rt.dcm", _contours),
+MASKS_OF_OTHERS: dict[str, tuple[tuple[str, ...], Callable[[Lying, Path, Path], None]]] = {
+    "masks": (("masks",), _mask_folder),
+    "labels": (("labels.nii.gz", "labels.nii", "labels.nrrd", "labels.nhdr", "labels.mha", "labels.mhd"), _label_map),
+    "seg-nrrd": (("x.seg.nrrd",), _slicer),
+    "dicom-seg": (("seg.dcm",), _highdicom),
+    "rtstruct": (("rt.dcm",), _contours),
 }
 
 

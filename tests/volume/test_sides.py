@@ -26,6 +26,7 @@ from tests.volume.marked import (
 )
 
 SCANS = [(kind, ending) for kind in READERS for ending in SCANS_OF_OTHERS.get(kind, ((), None))[0]]
+MASKS = [(kind, name) for kind in SEGMENTATION_READERS for name in MASKS_OF_OTHERS.get(kind, ((), None))[0]]
 ORDERS = ("RAS", "PIL")
 each_lying = pytest.mark.parametrize("lying", LYING)
 
@@ -68,12 +69,11 @@ def test_scans_for_others(tmp_path: Path, ending: str, order: str, lying: str) -
 
 
 @each_lying
-@pytest.mark.parametrize("kind", SEGMENTATION_READERS)
-def test_masks_of_others(tmp_path: Path, kind: str, lying: str) -> None:
+@pytest.mark.parametrize(("kind", "name"), MASKS)
+def test_masks_of_others(tmp_path: Path, kind: str, name: str, lying: str) -> None:
     patient = LYING[lying]
-    name, make = MASKS_OF_OTHERS[kind]
     series = patient.series(tmp_path / "ct")
-    make(patient, tmp_path / name, series)
+    MASKS_OF_OTHERS[kind][1](patient, tmp_path / name, series)
     assert segmentation_kind(tmp_path / name) == kind
     scan = read(series)
     patient.check(masks_in(read_segmentation(tmp_path / name, scan=scan, source=series)))

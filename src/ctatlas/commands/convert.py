@@ -90,7 +90,7 @@ def convert(
 def _tasks(job: _Job) -> list[Task]:
     """Turn a call into tasks, one a scan or segmentation."""
     from ctatlas.commands.scans import refuse_output_within_input
-    from ctatlas.volume import ScanSource, scans_in
+    from ctatlas.volume import ScanSource, case_name, scans_in
     from ctatlas.volume.converting import convert_masks, convert_scan, holds_masks, masks_kind, scan_file
 
     refuse_output_within_input(job.source, job.out)
@@ -109,12 +109,12 @@ def _tasks(job: _Job) -> list[Task]:
             label_set=job.label_set,
         )
         folder = job.out if kind == "masks" else job.out.parent
-        return [_task(job.out.name, folder, work, job.source, job.out)]
+        return [_task(case_name(job.source), folder, work, job.source, job.out)]
     _refuse_idle(job, "scans", reference=job.reference, label_set=job.label_set)
     sources = scans_in(job.source, job.choices)
     tasks = []
     for source in sources:
-        file, kind = scan_file(job.out, source.case, job.kind, alone=len(sources) == 1)
+        file, kind = scan_file(job.out, source.case, job.kind, n_scans=len(sources))
         work = partial(convert_scan, source=source, file=file, kind=kind, overwrite=job.overwrite)
         tasks.append(_task(source.case, file.parent, work, source.path, file))
     return tasks

@@ -36,7 +36,7 @@ def holds_masks(place: Path, out: Path, kind: str | None) -> bool:
         return asks_for_masks and bool(segmentation_kind(inside))
 
 
-def scan_file(out: Path, case: str, kind: str | None, *, alone: bool) -> tuple[Path, str]:
+def scan_file(out: Path, case: str, kind: str | None, *, n_scans: int) -> tuple[Path, str]:
     """Return where a scan goes and as what it is written.
 
     A single scan goes to `out` where that ends like a file; else each gets a file of its own name in that folder.
@@ -48,14 +48,14 @@ def scan_file(out: Path, case: str, kind: str | None, *, alone: bool) -> tuple[P
     """
     if kind is not None and kind not in VOLUME_WRITERS:
         raise OutputError(f"{out}: scans are not written as {kind}; expected {', '.join(VOLUME_WRITERS)}.")
-    if not _names_file(out) or not (alone or _said(out)):
+    if not _names_file(out) or (n_scans > 1 and not _said(out)):
         chosen = kind or FOLDER_OF_SCANS
         return out / f"{case}{VOLUME_WRITERS[chosen].endings[0]}", chosen
-    if not alone:
-        raise OutputError(f"{out}: is one file, and there are several scans; give a folder, and --as for its format.")
+    if n_scans > 1:
+        raise OutputError(f"{out}: is one file, and there are {n_scans} scans; give a folder, and --as for its format.")
     if _said(out) not in VOLUME_WRITERS:
         endings = [ending for writer in VOLUME_WRITERS.values() for ending in writer.endings]
-        what = "only masks are written so, and this is a scan" if _said(out) else f"scans are not {out.suffix} files"
+        what = "only masks are written so, and there are none" if _said(out) else f"scans are not {out.suffix} files"
         raise OutputError(f"{out}: {what}; expected {', '.join(endings)}, or a folder that is there.")
     _refuse_contradiction(out, kind, _said(out))
     return out, kind or _said(out)

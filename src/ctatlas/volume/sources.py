@@ -73,14 +73,20 @@ def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:
         names = unique_names(_case_name(scan, place) for scan in found)
         return [ScanSource(name, scan, choices) for name, scan in zip(names, found, strict=True)]
     if kind_at(place) not in ARCHIVES:
-        return [ScanSource(safe_name(stem(place.name)), place, choices)]
+        return [ScanSource(case_name(place), place, choices)]
     with opened(place) as folder:
         found = scans_below(folder, place.name)
         insides = [scan.relative_to(folder).as_posix() for scan in found]
         if len(found) == 1:
-            return [ScanSource(safe_name(stem(place.name)), place, choices, insides[0])]
+            return [ScanSource(case_name(place), place, choices, insides[0])]
         names = unique_names(_case_name(scan, folder) for scan in found)
         return [ScanSource(name, place, choices, inside) for name, inside in zip(names, insides, strict=True)]
+
+
+def case_name(place: Path) -> str:
+    """Return what to call the case that a single file or folder is."""
+    named = place if place.name not in ("", "..") else place.resolve()
+    return safe_name(stem(named.name))
 
 
 def _case_name(scan: Path, place: Path) -> str:
