@@ -51,6 +51,15 @@ def test_a_broken_class_in_the_preamble_raises_no_warning(place: Path) -> None:
     assert len(plan(place, KEY).jobs) + len(plan(place, KEY).refused) + plan(place, KEY).n_copies == 3
 
 
+def test_a_size_that_is_no_number_is_refused(place: Path) -> None:
+    content = (place / "001.dcm").read_bytes()
+    at = content.index(b"\x28\0\x10\0US")
+    two = b"\x28\0\x10\0US\4\0\1\0\2\0"
+    (place / "odd.dcm").write_bytes(content[:at] + two + content[at + 10 :])
+    (refused,) = deidentify(place, place.parent / "out", KEY).refused
+    assert refused.source.name == "odd.dcm"
+
+
 def test_a_link_that_leads_nowhere_is_refused(place: Path) -> None:
     (place / "gone.dcm").symlink_to(place / "nowhere.dcm")
     check_the_only_refusal(place, "gone.dcm", "leads nowhere")

@@ -16,7 +16,7 @@ from ctatlas.volume.formats.dicom.derived import Algorithm
 from ctatlas.volume.formats.dicom_seg.write import write_dicom_seg
 from ctatlas.volume.formats.rtstruct.write import write_rtstruct
 from tests.volume.formats.dicom.phantom import Phantom
-from tests.volume.mutations.seeds import SHAPE, Seed, affine, hounsfield, nrrd_header, squeezed, zipped
+from tests.volume.mutations.seeds import SHAPE, Seed, affine, hounsfield, named, nrrd_header, squeezed, zipped
 
 ALGORITHM = Algorithm("test/model", "1.2")
 CUT = (1, 2, 3)  # where Slicer's box of voxels begins in the scan
@@ -26,7 +26,7 @@ CUT = (1, 2, 3)  # where Slicer's box of voxels begins in the scan
 def drawn_on() -> Volume:
     """Return the CT of the DICOM segmentations, undamaged."""
     with tempfile.TemporaryDirectory() as folder:
-        return read(Phantom(n_slices=4).write(Path(folder)))
+        return read(Phantom(n_slices=4, change=named).write(Path(folder)))
 
 
 def mask_seeds() -> list[Seed]:
@@ -73,7 +73,7 @@ def slicer() -> list[Seed]:
 def dicom_objects() -> list[Seed]:
     """Return SEG and RTSTRUCT, to be read with and without their CT."""
     with tempfile.TemporaryDirectory() as place:
-        ct, path = Phantom(n_slices=4).write(Path(place, "ct")), Path(place, "masks.dcm")
+        ct, path = Phantom(n_slices=4, change=named).write(Path(place, "ct")), Path(place, "masks.dcm")
         scan, found = drawn_on(), {}
         for kind in ("binary", "labelmap"):
             write_dicom_seg(some_masks(scan), scan, ct, path, algorithm=ALGORITHM, kind=kind)

@@ -28,6 +28,7 @@ from tests.volume.formats.dicom.enhanced import enhanced
 from tests.volume.formats.dicom.phantom import Phantom, oblique
 
 SHAPE = (9, 11, 7)
+WHO = "Zzyzxname"  # the patient's name, wherever a format has room for one
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,12 @@ def affine() -> np.ndarray:
 def nifti() -> list[Seed]:
     image = nib.Nifti1Image(hounsfield(), affine())
     image.set_qform(affine(), 1)
+    image.header["descrip"] = WHO
     plain = image.to_bytes()
     scaled = nib.Nifti1Image(hounsfield().astype(np.float32), affine())
     swapped = nib.Nifti1Image(hounsfield().astype(">i2"), affine(), nib.Nifti1Header(endianness=">")).to_bytes()
     second = nib.Nifti2Image(hounsfield(), affine()).to_bytes()
-    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"nothing to see"))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", WHO.encode()))
     return [
         Seed("nii", "nifti", {"ct.nii": plain}, "ct.nii"),
         Seed("nii-float", "nifti", {"ct.nii": scaled.to_bytes()}, "ct.nii"),
@@ -100,7 +102,7 @@ def nrrd_header(
     columns = [",".join(f"{x:g}" for x in column) for column in (np.diag([-1, -1, 1]) @ affine()[:3, :3]).T]
     origin = ",".join(f"{x:g}" for x in (affine() @ (*first, 1))[:3] * (-1, -1, 1))
     return (
-        "NRRD0005\n# a comment\ntype: int16\ndimension: 3\nspace: left-posterior-superior\n"
+        f"NRRD0005\n# of {WHO}\ntype: int16\ndimension: 3\nspace: left-posterior-superior\n"
         f"sizes: {' '.join(map(str, shape))}\nspace directions: {' '.join(f'({c})' for c in columns)}\n"
         f"kinds: domain domain domain\nendian: little\nencoding: {encoding}\nspace origin: ({origin})\n{more}\n"
     ).encode()
@@ -123,7 +125,7 @@ def metaimage_header(data_file: str, more: str = "") -> bytes:
         "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
         f"TransformMatrix = {' '.join(f'{x:g}' for x in turned.T.ravel())}\n"
         f"Offset = {' '.join(f'{x:g}' for x in affine()[:3, 3] * (-1, -1, 1))}\nCenterOfRotation = 0 0 0\n"
-        f"AnatomicalOrientation = RAI\nElementSpacing = 1.5 2.5 3\n{more}"
+        f"Comment = {WHO}\nAnatomicalOrientation = RAI\nElementSpacing = 1.5 2.5 3\n{more}"
         f"DimSize = {' '.join(map(str, SHAPE))}\nElementType = MET_SHORT\nElementDataFile = {data_file}\n"
     ).encode()
 
@@ -146,14 +148,22 @@ class Wide(Phantom):
         return np.arange(35 * 33).reshape(35, 33) + k - 1000
 
 
+def named(_: int, dataset: pydicom.Dataset) -> None:
+    """Say whose a slice is, in several places."""
+    dataset.PatientName, dataset.PatientID, dataset.StudyDate = f"{WHO}^Given", f"{WHO}77", "20200102"
+    dataset.InstitutionName, dataset.BodyPartExamined = f"{WHO} Hospital", "ABDOMEN"
+    dataset.add_new(0x00091001, "LO", WHO)
+
+
 def dicom() -> list[Seed]:
     row, column = oblique()
-    plain, wide = Phantom(n_slices=4), Wide(n_slices=3)
+    plain, wide = Phantom(n_slices=4, change=named), Wide(n_slices=3, change=named)
+    oblique_one = Phantom(n_slices=4, row=row, column=column, change=named)
     found = [
         Seed("dicom", "dicom", series(plain)),
-        Seed("dicom-oblique", "dicom", series(Phantom(n_slices=4, row=row, column=column))),
+        Seed("dicom-oblique", "dicom", series(oblique_one)),
         Seed("enhanced", "dicom", {"ct.dcm": multi_frame(plain, (2, 0, 3, 1))}, "ct.dcm"),
-        Seed("enhanced-oblique", "dicom", {"ct.dcm": multi_frame(Phantom(n_slices=4, row=row, column=column))}),
+        Seed("enhanced-oblique", "dicom", {"ct.dcm": multi_frame(oblique_one)}),
     ]
     for name, syntax in (
         ("implicit", ImplicitVRLittleEndian),

@@ -162,7 +162,7 @@ def _is_media_directory(header: Dataset) -> bool:
 
 def _without_pictures(jobs: list[Job], headers: dict[int, Dataset]) -> tuple[list[Job], list[Refused]]:
     """Refuse secondary images of another size than their study's scans, which are what screens look like."""
-    sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    sizes: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for header in headers.values():
         if _is_image(header) and not is_secondary(header):
             sizes[str(header.StudyInstanceUID)].add(_size(header))
@@ -176,7 +176,7 @@ def _without_pictures(jobs: list[Job], headers: dict[int, Dataset]) -> tuple[lis
     return kept, refused
 
 
-def _looks_like_picture(header: Dataset | None, sizes: dict[str, set[tuple[int, int]]]) -> bool:
+def _looks_like_picture(header: Dataset | None, sizes: dict[str, set[tuple[str, str]]]) -> bool:
     if header is None or not _is_image(header) or not is_secondary(header):
         return False
     known = sizes.get(str(header.StudyInstanceUID))
@@ -187,8 +187,9 @@ def _is_image(header: Dataset) -> bool:
     return objects()[str(header.SOPClassUID)][1] == "image"
 
 
-def _size(header: Dataset) -> tuple[int, int]:
-    return int(header.get("Rows") or 0), int(header.get("Columns") or 0)
+def _size(header: Dataset) -> tuple[str, str]:
+    """Return rows and columns as told, which may be no numbers at all."""
+    return str(header.get("Rows")), str(header.get("Columns"))
 
 
 def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[Refused]]:
