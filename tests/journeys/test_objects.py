@@ -197,6 +197,20 @@ def looked_up(mask: nib.Nifti1Image, world: np.ndarray) -> np.ndarray:
     return found
 
 
+def test_de_identified_with_their_scan_they_still_lie_on_it(
+    ctatlas: Terminal, out: Path, ct: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(ct, tmp_path / "in" / "ct")
+    for name in FILES[:2]:
+        shutil.copy(out / name, tmp_path / "in")
+    assert ctatlas("deidentify", tmp_path / "in", tmp_path / "out", "--key", tmp_path / "key").code == 0
+    found = {pydicom.dcmread(path).Modality: path for path in (tmp_path / "out").rglob("*.dcm")}
+    scan, (_, truth) = read(found["CT"].parent), masks(out, ct)
+    for kind in ("SEG", "RTSTRUCT"):
+        assert "Doe" not in str(pydicom.dcmread(found[kind]).PatientName)
+        assert same(read_segmentation(found[kind], scan=scan), truth)
+
+
 def test_nothing_is_left_when_writing_fails(
     ctatlas: Terminal, ct: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
