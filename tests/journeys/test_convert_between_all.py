@@ -88,8 +88,11 @@ def test_scans_there_and_back(ctatlas: Terminal, tmp_path: Path, kind: str, endi
     check_scan(read(tmp_path / f"c{back}"))
 
 
-@pytest.mark.parametrize("packing", ["zip", "tar", "gztar", "bztar", "xztar"])
-@pytest.mark.parametrize(("kind", "ending"), SCANS_IN)
+@pytest.mark.parametrize(
+    ("kind", "ending", "packing"),
+    [(*scan, "zip") for scan in SCANS_IN]
+    + [("nrrd", ".nhdr", packing) for packing in ("tar", "gztar", "bztar", "xztar")],
+)
 def test_scans_out_of_archives(ctatlas: Terminal, tmp_path: Path, kind: str, ending: str, packing: str) -> None:
     (tmp_path / "sent" / "deep").mkdir(parents=True)
     SCANS_OF_OTHERS[kind][1](PATIENT, tmp_path / "sent" / "deep" / f"a{ending}")
@@ -137,8 +140,7 @@ def test_masks_that_need_no_scan(ctatlas: Terminal, tmp_path: Path, kind: str) -
     check_masks(read_segmentation(tmp_path / "b.seg.nrrd", PATIENT.grid))
 
 
-@pytest.mark.parametrize("packing", ["zip", "gztar"])
-@pytest.mark.parametrize("deep", ["", "deep", "deep/er"])
+@pytest.mark.parametrize(("packing", "deep"), [("zip", ""), ("gztar", "deep/er")])
 @pytest.mark.parametrize("kind", SEGMENTATION_WRITERS)
 def test_masks_out_of_folders_and_archives(
     ctatlas: Terminal, tmp_path: Path, kind: str, deep: str, packing: str
