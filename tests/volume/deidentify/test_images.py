@@ -266,3 +266,18 @@ def test_geometry_that_is_not_understood_is_not_left_out(tmp_path: Path, field: 
     report = deidentify(path, tmp_path / "out", KEY)
     assert (len(report.refused), report.written) == (1, ())
     assert "Mueller" not in report.refused[0].reason
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_numbers_that_say_nothing_of_place_or_hu_are_emptied(tmp_path: Path, kind: type) -> None:
+    image = kind(voxels(), AFFINE)
+    names = ("intent_p1", "intent_p3", "cal_max", "cal_min", "slice_duration", "toffset", "slice_start", "slice_end")
+    for name in names:
+        image.header[name] = 7
+    image.header["scl_slope"], image.header["scl_inter"] = 2, -5
+    nib.save(image, tmp_path / "a.nii")
+    _, _, path = strip(tmp_path / "a.nii", tmp_path / "out")
+    old, new = nib.load(tmp_path / "a.nii"), nib.load(path)
+    assert [float(new.header[name]) for name in names] == [0] * len(names)
+    assert np.array_equal(new.get_fdata(), old.get_fdata())
+    assert np.array_equal(new.header["pixdim"], old.header["pixdim"])
