@@ -150,7 +150,7 @@ def parsed(content: bytes, *, pixels: bool = False) -> pydicom.Dataset | None:
 def _dicom(files: Mapping[str, bytes], scan: Volume) -> str:
     """Look for every slice of the scan at the place that its own file names."""
     headers = [header for content in files.values() if (header := parsed(content)) is not None]
-    if len(headers) < len(files) or not scan.facts.slices:
+    if not headers or len(headers) < len(files) or not scan.facts.slices:
         return ""
     if len(scan.facts.slices) != scan.grid.shape[2]:
         return f"has {scan.grid.shape[2]} slices, made of {len(scan.facts.slices)} images"
