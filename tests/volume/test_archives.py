@@ -112,11 +112,15 @@ def test_the_folder_is_called_like_the_archive(tmp_path: Path) -> None:
 
 
 def test_what_is_no_archive_is_given_as_it_is(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "ct.nii.gz"):
-        if path.suffix:
-            nifti_bytes(tmp_path)
+    nifti_bytes(tmp_path)
+    for path in (tmp_path, tmp_path / "ct.nii.gz"):
         with opened(path) as given:
             assert given == path
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ScanError, match="no such file or folder"), opened(tmp_path / "nowhere"):
+        pass
 
 
 def test_archives_inside_become_folders(tmp_path: Path, temporary: Path) -> None:
