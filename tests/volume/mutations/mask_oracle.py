@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.path import Path as Polygon
 
-from ctatlas.volume import Segmentation
+from ctatlas.volume import Grid, Segmentation
 from tests.volume.mutations.mutate import Mutation
 from tests.volume.mutations.oracle import LPS_TO_RAS, compare, contents, nifti, nrrd, numbers, parsed
 
@@ -57,7 +57,7 @@ def _as_drawn(header: pydicom.Dataset, found: Segmentation) -> Iterator[str]:
     if "ROIContourSequence" in header:
         inside, marked = _contoured(header)
     elif "SegmentSequence" in header:
-        inside, marked = _segmented(header)
+        inside, marked = _segmented(header, found.grid)
     else:
         return
     voxels = np.argwhere(np.ones(found.grid.shape, bool))
@@ -75,8 +75,8 @@ def _as_drawn(header: pydicom.Dataset, found: Segmentation) -> Iterator[str]:
         yield "are empty, the file's are not"
 
 
-def _segmented(header: pydicom.Dataset) -> tuple[Inside, bool]:
-    """Return what the frames of a SEG hold."""
+def _segmented(header: pydicom.Dataset, grid: Grid) -> tuple[Inside, bool]:
+    """Return what the frames of a SEG hold; each is on the slice of the grid that it lies next to."""
     try:
         pixels = header.pixel_array.reshape(-1, header.Rows, header.Columns)
     except (ValueError, AttributeError, TypeError):  # pydicom wants elements that say nothing of masks
@@ -88,8 +88,8 @@ def _segmented(header: pydicom.Dataset) -> tuple[Inside, bool]:
         held &= pixels != header.PixelPaddingValue
     frames = [_plane(header, n) for n in range(len(held))]
     described = {int(one.SegmentNumber) for one in header.SegmentSequence}
-    heights = np.unique([position @ np.cross(*cosines) for position, cosines, _ in frames])
-    gap = min(np.diff(heights)[np.diff(heights) > 0.01], default=1.0)
+    normal = np.cross(*frames[0][1]) * LPS_TO_RAS
+    gap = float(np.abs(normal @ grid.affine[:3, :3]).max())
 
     def inside(places: np.ndarray) -> np.ndarray:
         told = np.zeros((4, len(places)), bool)
