@@ -13,7 +13,7 @@ DEV    := .venv/bin
 LIGHT  := .venv-light/bin
 WHEEL  := build/wheel-env/bin
 
-.PHONY: demo test check lint format docs pictures soak bench train-base light-size clean help
+.PHONY: demo test oracles check lint format docs pictures soak bench train-base light-size clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
@@ -21,8 +21,11 @@ help:
 demo: .venv-light/.ready ## segment the sample scan with the light install → demo-output/
 	$(LIGHT)/ctatlas demo demo-output
 
-test: .venv/.ready ## the whole suite, but for what needs a GPU
+test: .venv/.ready oracles ## the whole suite, but for what needs a GPU
 	$(DEV)/pytest -n $(JOBS) -m "not gpu"
+
+oracles: # programs of Debian that some tests ask; where they can't be had those tests skip
+	@scripts/install_oracles.sh
 
 check: lint ## what to run before a commit: lint and the quick tests
 	$(DEV)/pytest -n $(JOBS)
@@ -37,7 +40,8 @@ format: .venv/.ready ## let ruff mend what it can
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
-soak: .venv/.ready ## the same tests with forty times as many drawn cases, new ones each time
+soak: .venv/.ready ## the same tests with forty times as many drawn cases, new ones each time, and 100,000 damaged files
+	CTATLAS_MUTATIONS=100000 CTATLAS_MUTATION_JOBS=$(JOBS) $(DEV)/pytest -m "" tests/volume/test_mutations.py
 	HYPOTHESIS_PROFILE=soak $(DEV)/pytest -n $(JOBS) -m "not gpu"
 
 docs: .venv/.ready ## the manual → build/site; a link that leads nowhere fails
@@ -46,6 +50,7 @@ docs: .venv/.ready ## the manual → build/site; a link that leads nowhere fails
 
 pictures: .venv/.ready ## draw the manual's pictures anew from the sample scan
 	$(DEV)/python scripts/make_docs_pictures.py
+	$(DEV)/python scripts/make_docs_defects.py
 
 bench: .venv/.ready ## every script in benchmarks/ → build/*.json
 	mkdir -p build

@@ -59,8 +59,11 @@ def torso_model(folder: Path, *, status: str = "usable", name: str = "test/torso
     return folder
 
 
-def write_dicom(volume: Volume, folder: Path, **changes: object) -> Path:
-    """Write a scan as a DICOM series; `changes` are elements that should differ, such as Modality="MR"."""
+def write_dicom(volume: Volume, folder: Path, *, lean_mm: float = 0.0, **changes: object) -> Path:
+    """Write a scan as a DICOM series; `changes` are elements that should differ, such as Modality="MR".
+
+    With `lean_mm` every slice lies that much further back than the one below, as if the gantry were tilted.
+    """
     scan = volume.reoriented("LPS")
     i_mm, j_mm, k_mm = scan.grid.spacing_mm
     first = scan.grid.affine[:3, 3] * (-1, -1, 1)
@@ -71,6 +74,11 @@ def write_dicom(volume: Volume, folder: Path, **changes: object) -> Path:
             setattr(dataset, name, value)
 
     phantom = Phantom(
-        n_slices=scan.grid.shape[2], spacing_mm=(j_mm, i_mm), step_mm=k_mm, first_mm=tuple(first), change=change
+        n_slices=scan.grid.shape[2],
+        spacing_mm=(j_mm, i_mm),
+        step_mm=k_mm,
+        first_mm=tuple(first),
+        position=lambda k, regular: regular + np.array([0.0, k * lean_mm, 0.0]),
+        change=change,
     )
     return phantom.write(folder)

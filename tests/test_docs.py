@@ -63,7 +63,12 @@ def pages_of(nav: list[dict[str, Any]]) -> list[str]:
 
 def test_every_page_has_its_place_in_the_manual() -> None:
     nav = pages_of(tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"])
-    assert set(nav) <= {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert sorted(nav) == sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))
+
+
+def test_the_first_page_leads_to_every_other() -> None:
+    first = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert {page.name for page in (ROOT / "docs").glob("*.md") if f"({page.name})" not in first} == {"index.md"}
 
 
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs").rglob("*.png")), ids=lambda path: path.name)

@@ -31,3 +31,10 @@ def test_a_name_from_outside_cannot_break_the_line_or_colour_the_terminal(kind):
 def test_the_docstring_draws_every_error():
     kinds = {name for name, value in vars(errors).items() if isinstance(value, type)}
     assert {name for name in kinds if name in errors.__doc__} == kinds
+
+
+def test_a_long_name_from_outside_does_not_flood_the_line():
+    text = str(errors.ScanError("scan.zip: holds " + "x" * 10**6 + "; unpack it."))
+    assert len(text) < errors.AT_MOST_LETTERS + 10
+    assert text.startswith("scan.zip: holds x")
+    assert text.endswith("x; unpack it.")

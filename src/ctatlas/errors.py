@@ -10,6 +10,8 @@
 Every other exception that leaves the package is a bug.
 """
 
+AT_MOST_LETTERS = 4000  # twice the names of the largest label set
+
 
 class CtatlasError(Exception):
     """Say in one line what a user can mend; the command line prints it and exits with `exit_code`."""
@@ -17,8 +19,14 @@ class CtatlasError(Exception):
     exit_code = 2
 
     def __str__(self) -> str:
-        """Keep it one line: names and header values come from strangers and may hold line breaks or terminal codes."""
-        return "".join(letter if letter.isprintable() else " " for letter in super().__str__())
+        """Keep it one line: names and header values come from strangers and may hold line breaks or terminal codes.
+
+        They may be very long, too: of more than `AT_MOST_LETTERS` both ends are kept.
+        """
+        text = super().__str__()
+        if len(text) > AT_MOST_LETTERS:
+            text = f"{text[: AT_MOST_LETTERS // 2]} … {text[-AT_MOST_LETTERS // 2 :]}"
+        return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 class ScanError(CtatlasError, ValueError):

@@ -12,7 +12,7 @@ from ctatlas.hashing import sha256_json
 from ctatlas.inference import AS_ITS_CARD_SAYS, View, infer
 from ctatlas.models import Model, card, load
 from ctatlas.progress import SILENT, Progress
-from ctatlas.results import Extras, Found, Naming, name_outputs, write_results
+from ctatlas.results import Extras, Found, Naming, Origin, check_objects, name_outputs, write_results
 from ctatlas.volume import Segmentation, Volume, read, turn_between
 
 if TYPE_CHECKING:
@@ -108,9 +108,11 @@ def segment_to_folder(
     loaded = network(model)
     progress.stage("read", 1)
     scan = source.read()
+    check_objects(scan, extras)
     found = find(scan, loaded, naming=naming, extras=extras, progress=progress)
     progress.stage("write", 1)
-    return write_results(folder, scan, found, naming=naming, extras=extras)
+    origin = Origin(source.path, loaded.card.name, loaded.card.version)
+    return write_results(folder, scan, found, naming=naming, extras=extras, origin=origin)
 
 
 def network(model: str) -> Model:

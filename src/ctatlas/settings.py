@@ -19,7 +19,7 @@ class Settings:
 
     home: Path  # downloaded weights and caches; default: the platform's cache folder
     offline: bool = False  # never open a connection
-    threads: int | None = None  # for networks and resampling; None: as many as the machine has cores
+    threads: int | None = None  # for networks, resampling and decoding; None: as many as the machine has cores
 
 
 def settings(flags: Mapping[str, object] | None = None) -> Settings:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support_command import Terminal
+from ctatlas.volume.deidentify import key_in
+from tests.support_command import Done, Terminal
+from tests.volume.deidentify.planted import CT, RTSTRUCT, SEG, WORD, Garden, left, write_planted
 from tests.volume.formats.dicom.phantom import Phantom
 
 
@@ -74,8 +77,19 @@ def test_what_is_refused_is_a_row_without_its_name(ctatlas: Terminal, tmp_path: 
     table = (tmp_path / "out" / "failures.csv").read_text()
     assert table.splitlines()[0] == "case,stage,reason"
     assert table.splitlines()[1].startswith("file 2,look,has text burned into its pixels")
-    assert "Mueller" not in table + done.out
-    assert "Mueller_01" in done.err  # only the terminal says which file it was
+    assert "Mueller" not in table + done.out + done.err
+    assert "file 2: has text burned in" in done.err
+
+
+def test_only_a_terminal_says_which_file_it_was(
+    ctatlas: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = Phantom(n_slices=3).write(tmp_path / "in")
+    (scan / "Mueller.nii").write_bytes(b"cut off")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    done = ctatlas("deidentify", scan, tmp_path / "out", "--key", tmp_path / "key", "--quiet", "--dry-run")
+    assert f"{scan / 'Mueller.nii'}: is damaged" in done.err
+    assert "Mueller" not in done.out
 
 
 def test_a_single_refused_file_is_one_line(ctatlas: Terminal, tmp_path: Path) -> None:
@@ -92,14 +106,23 @@ def test_a_single_refused_file_is_one_line(ctatlas: Terminal, tmp_path: Path) ->
 
 
 def test_a_dry_run_writes_nothing(ctatlas: Terminal, scan: Path, tmp_path: Path) -> None:
+    key_in(tmp_path / "key")
+    before = sorted(tmp_path.rglob("*"))
     done = ctatlas("deidentify", scan, tmp_path / "out", "--key", tmp_path / "key", "--dry-run", "--json")
     assert done.code == 0
     assert len(done.json["would_write"]) == 3
-    assert not (tmp_path / "out").exists()
+    assert sorted(tmp_path.rglob("*")) == before
     ctatlas("deidentify", scan, tmp_path / "out", "--key", tmp_path / "key")
     assert {job["file"] for job in done.json["would_write"]} == set(files_of(tmp_path / "out")) - {
         "deidentification.csv"
     }
+
+
+def test_a_dry_run_without_a_key_makes_none(ctatlas: Terminal, scan: Path, tmp_path: Path) -> None:
+    done = ctatlas("deidentify", scan, tmp_path / "out", "--key", tmp_path / "key", "--dry-run")
+    assert done.code == 0
+    assert "other pseudonyms than these" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["Mueller_Hans"]
 
 
 @pytest.mark.usefixtures("scan")
@@ -108,6 +131,9 @@ def test_a_dry_run_writes_nothing(ctatlas: Terminal, scan: Path, tmp_path: Path)
     [
         (("missing", "out"), "there is no such file or folder"),
         (("Mueller_Hans", "Mueller_Hans/out"), "lies inside the input"),
+        (("Mueller_Hans", "."), "holds no originals"),
+        (("Mueller_Hans", "out", "--key", "out/key"), "must not get the key"),
+        (("Mueller_Hans", "short"), "name a folder"),
         (("Mueller_Hans", "out", "--key", "short"), "is no key"),
         (("Mueller_Hans", "out", "--key", "open"), "chmod 600"),
         (("texts", "out"), "nothing to de-identify"),
@@ -128,6 +154,7 @@ def test_a_wrong_call_is_one_line(
     assert done.err.count("\n") == 1
     assert says in done.complaint
     assert not Path("out").exists()
+    assert says == "nothing to de-identify" or not Path("home").exists()  # no key is made for nothing
 
 
 def test_an_archive_is_looked_into(ctatlas: Terminal, scan: Path, tmp_path: Path) -> None:
@@ -136,3 +163,31 @@ def test_an_archive_is_looked_into(ctatlas: Terminal, scan: Path, tmp_path: Path
     archive = shutil.make_archive(str(tmp_path / "export"), "zip", scan)
     done = ctatlas("deidentify", archive, tmp_path / "out", "--key", tmp_path / "key", "--json")
     assert (done.code, len(done.json["files"])) == (0, 3)
+
+
+@pytest.mark.parametrize("how", [(), ("--json",), ("--dry-run",), ("--dry-run", "--json"), ("--workers", "2")])
+def test_no_secret_is_left_in_anything_that_is_said_or_written(
+    ctatlas: Terminal, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    place = tmp_path / "in"
+    gardens = []
+    for number, sop_class in enumerate((CT, SEG, RTSTRUCT)):
+        folder = place / f"{WORD}_Anna" / f"study {WORD} {number}"
+        folder.mkdir(parents=True)
+        gardens.append(write_planted(folder, sop_class))
+    for name in ("cut.dcm", "cut.nii.gz", "more.zip", "note.txt", "picture.png"):
+        (place / f"{WORD}_{name}").write_bytes(b"PK\x03\x04" if name == "more.zip" else f"{WORD} {name}".encode())
+    (place / f"{WORD}_gone.dcm").symlink_to(f"{WORD}_nowhere")
+    key = tmp_path / "key"
+    key.write_text(bytes(range(32)).hex())  # a key that moves no planted date onto another
+    key.chmod(0o600)
+    done = ctatlas("deidentify", place, tmp_path / "out", "--key", key, *how)
+    assert done.code == (0 if "--dry-run" in how else 3)
+    check_nothing_is_left(done, tmp_path / "out", Garden([one for garden in gardens for one in garden.secrets]))
+
+
+def check_nothing_is_left(done: Done, out: Path, garden: Garden) -> None:
+    everything = [*files_of(out).values(), *(name.encode() for name in files_of(out))]
+    assert left(b"".join([*everything, done.out.encode(), done.err.encode()]), garden) == []
+    assert len(everything) in (0, 2 * 5)
+    assert "file" in done.out

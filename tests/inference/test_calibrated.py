@@ -245,3 +245,16 @@ def test_a_chest_wall_as_thin_as_cloth_still_holds_its_lungs() -> None:
     found = find_lungs(case.volume)
     for name in ("lung_left", "lung_right"):
         assert dice(case.truth.mask(name), found[name]) > 0.9
+
+
+def test_a_gap_in_the_chest_wall_does_not_let_the_lung_out() -> None:
+    """The blur along the skin looks like lung; a hole of a few blocks must not make one pocket of both."""
+    painted = torso(grid_of(FOUR))
+    x, y, z = coordinates(painted.volume.grid)
+    hole = (np.abs(y) < 6) & (np.abs(z - 150) < 6) & (x < -110) & (x > -170)
+    scan = Volume(np.where(hole, np.int16(-850), painted.volume.array), painted.volume.grid)
+
+    found = find_calibrated(scan)
+
+    assert dice(found.lung_left, painted.truth["lung_left"]) >= 0.97
+    assert dice(found.lung_right, painted.truth["lung_right"]) >= 0.97

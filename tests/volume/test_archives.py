@@ -54,7 +54,7 @@ def tarred(members: Mapping[str, bytes], mode: str = "w") -> bytes:
 PACKERS: dict[str, Callable[[Mapping[str, bytes]], bytes]] = {
     "zip": zipped,
     "tar": tarred,
-    "tar.gz": lambda members: gzip.compress(tarred(members)),
+    "tar.gz": lambda members: gzip.compress(tarred(members), mtime=0),
     "tar.bz2": lambda members: bz2.compress(tarred(members)),
     "tar.xz": lambda members: lzma.compress(tarred(members)),
 }
@@ -112,11 +112,15 @@ def test_the_folder_is_called_like_the_archive(tmp_path: Path) -> None:
 
 
 def test_what_is_no_archive_is_given_as_it_is(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "ct.nii.gz"):
-        if path.suffix:
-            nifti_bytes(tmp_path)
+    nifti_bytes(tmp_path)
+    for path in (tmp_path, tmp_path / "ct.nii.gz"):
         with opened(path) as given:
             assert given == path
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ScanError, match="no such file or folder"), opened(tmp_path / "nowhere"):
+        pass
 
 
 def test_archives_inside_become_folders(tmp_path: Path, temporary: Path) -> None:
@@ -171,6 +175,18 @@ def claimed_size(claim: int) -> bytes:
     return bytes(data)
 
 
+def extra_field_cut_off() -> bytes:
+    """Return a zip whose directory claims a zip64 size and has no room for it."""
+    data = bytearray(zipped({"a": b"b"}))
+    at = data.rfind(b"PK\x01\x02")
+    struct.pack_into("<I", data, at + 24, 2**32 - 1)  # size: in the extra field
+    struct.pack_into("<H", data, at + 30, 4)  # length of the extra field
+    data[at + 47 : at + 47] = struct.pack("<HH", 1, 0)
+    end = data.rfind(b"PK\x05\x06")
+    struct.pack_into("<I", data, end + 12, end - at)
+    return bytes(data)
+
+
 HOSTILE = {
     "leads out of its folder": [
         *(
@@ -196,8 +212,9 @@ HOSTILE = {
     "not as long as the archive says": [claimed_size(4000)],
     "damaged": [
         zipped({"a": bytes(range(256)) * 9})[:-40],
-        gzip.compress(tarred({"a": bytes(4000)}))[:-30],
+        gzip.compress(tarred({"a": bytes(4000)}), mtime=0)[:-30],
         tarred({"a": bytes(4000)})[:3000],
+        extra_field_cut_off(),
     ],
 }
 

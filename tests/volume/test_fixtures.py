@@ -167,6 +167,17 @@ def test_enhanced_ct_of_two_frames_is_read_when_it_is_named(fixtures: Path, name
     assert scan.grid.affine[0, 0] > 0  # columns grow toward -x in LPS
     assert (scan.array.min(), scan.array.max()) == ((-1024, 172) if note is None else (-1024, 174))
     assert note is None or note in scan.facts.notes[-1]
+    original = contents_of(fixtures / "dicom" / "single" / "eCT_Supplemental.dcm").frames
+    off = np.abs(scan.array.astype(int) - hounsfield(original, "")[:, :, ::-1])
+    assert off.max() == (0 if note is None else 2)
+
+
+def test_three_studies_in_one_oblique_series(fixtures: Path) -> None:
+    scan = read(fixtures / "dicom" / "series" / "rt_utils_oblique")
+    assert np.linalg.det(scan.grid.affine[:3, :3]) == pytest.approx(39.375, abs=1e-3)
+    assert scan.grid.spacing_mm[:2] == pytest.approx((2.5, 3.5))
+    assert scan.array.dtype == np.float32
+    assert scan.facts.notes[-1] == "the images of this series name 3 studies"
 
 
 def told_series(fixtures: Path, folder: str) -> dict[str, Any]:
@@ -176,8 +187,8 @@ def told_series(fixtures: Path, folder: str) -> dict[str, Any]:
 MENDED = {
     "philips_tilt_minus18": (54, 2.3708, ["gantry tilt of 18.50 degrees"]),
     "siemens_tilt_no_tag": (4, 4.8515, ["gantry tilt of 14.00 degrees"]),
-    "siemens_tilt_missing_slice": (5, 0.7497, ["1 missing slices interpolated linearly: k = 3"]),
-    "ge_missing_slice": (5, 5.0, ["1 missing slices interpolated linearly: k = 3"]),
+    "siemens_tilt_missing_slice": (5, 0.7497, ["1 missing slice interpolated linearly: k = 3"]),
+    "ge_missing_slice": (5, 5.0, ["1 missing slice interpolated linearly: k = 3"]),
     "ge_tilt_variable_spacing": (
         135,
         1.0753,
@@ -229,13 +240,14 @@ def test_what_cannot_be_mended_stays_refused(fixtures: Path) -> None:
 
 
 def test_a_media_folder(fixtures: Path) -> None:
-    """Two patients; the DICOMDIR names files that are not there, which is nobody's problem."""
+    """Two patients; the DICOMDIR names files of a third that are not there."""
     place = fixtures / "dicom" / "dicomdir"
     scan = read(place)
     assert scan.grid.shape == (16, 16, 5)
     assert scan.grid.spacing_mm[2] == pytest.approx(2.5)
     assert "irregular" in scan.facts.notes[0]
-    assert "CR object" in scan.facts.notes[1]
+    assert scan.facts.notes[1] == "the DICOMDIR names 17 files that are not there"
+    assert "CR object" in scan.facts.notes[2]
     with pytest.raises(ScanError, match="missing"):
         read(place / "77654033" / "CT2", Choices(repair=True))
 

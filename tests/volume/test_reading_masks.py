@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 from pathlib import Path
 
@@ -162,13 +163,15 @@ def test_what_is_surely_masks(tmp_path: Path) -> None:
     assert segmentation_kind(tmp_path / "all.nii.gz", surely=True) == "labels"
     assert segmentation_kind(tmp_path, surely=True) == ""
     (tmp_path / "ct.nii.gz").unlink()
+    assert segmentation_kind(tmp_path, surely=True) == "labels"  # alone but for its names
+    next(tmp_path.glob("*labels.json")).unlink()
     assert segmentation_kind(tmp_path, surely=True) == "masks"
 
 
 def test_what_holds_no_masks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("no masks")
     for place in (tmp_path, tmp_path / "x.txt", tmp_path / "nowhere"):
-        with pytest.raises(ScanError, match=r"holds no segmentation|cannot be read"):
+        with pytest.raises(ScanError, match=r"holds no segmentation|there is no such file"):
             read_segmentation(place)
 
 
@@ -181,3 +184,11 @@ def test_names_of_strangers_stay_in_the_folder(tmp_path: Path) -> None:
         "liver.nii.gz",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("uid", [b"1.2.840.10008.5.1.4.1.1.66.4\xff/", b"1..2", b""])
+def test_a_broken_preamble_of_a_dicom_file_is_one_line(tmp_path: Path, uid: bytes) -> None:
+    element = struct.pack("<HH2sH", 2, 2, b"UI", len(uid)) + uid
+    (tmp_path / "seg.dcm").write_bytes(bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0, b"UL", 3) + b"abc" + element)
+    with pytest.raises(ScanError, match=r"seg\.dcm: "):
+        read_segmentation(tmp_path / "seg.dcm")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 from ctatlas.commands.console import say_json, say_table, showing_progress, tell
@@ -33,6 +34,14 @@ class Manner:
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """What a look at a case's headers tells before any work."""
+
+    lines: tuple[str, ...] = ()
+    is_refused: bool = False
 
 
 def run_tasks(
@@ -67,7 +76,8 @@ def run_tasks(
         outcomes = _many(tasks, out / failures, manner, do)
     n_failed = sum(outcome.state == "failed" for outcome in outcomes)
     if manner.as_json:
-        say_json({"notice": NOTICE, "cases": [_as_json(outcome) for outcome in outcomes]})
+        makes = {task.case: task.makes for task in tasks}
+        say_json({"notice": NOTICE, "cases": [_as_json(outcome, makes[outcome.case]) for outcome in outcomes]})
     elif not manner.quiet:
         say_done(outcomes)
     if n_failed:
@@ -75,12 +85,26 @@ def run_tasks(
     return SOME_FAILED if n_failed else 0
 
 
-def say_plan(tasks: Sequence[Task], *, as_json: bool = False) -> None:
-    """Say what tasks would do: how many files and bytes they read and write; write nothing."""
-    rows = [_planned(task) for task in tasks]
+def say_plan(
+    tasks: Sequence[Task], foretold: Mapping[str, Foretold] = MappingProxyType({}), *, as_json: bool = False
+) -> None:
+    """Say what tasks would do: how many files and bytes they read and write; write nothing.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    foretold : mapping, optional
+        What is known of cases already.
+    as_json : bool, optional
+    """
+    rows = [_planned(task, foretold.get(task.case, Foretold())) for task in tasks]
     if as_json:
         say_json({"cases": rows})
         return
+    for case, known in foretold.items():
+        for line in known.lines:
+            is_named = len(tasks) == 1 or line.startswith(f"{case}: ")
+            tell(line if is_named else f"{case}: {line}")
     columns = ["case", "would", "reads files", "reads MB", "writes files", "about MB", "to"]
     say_table(columns, [_cells(row) for row in rows])
 
@@ -107,23 +131,25 @@ def _many(tasks: Sequence[Task], failures: Path, manner: Manner, do: Performer) 
     return sorted(outcomes, key=lambda outcome: order[outcome.case])
 
 
-def _as_json(outcome: Outcome) -> dict[str, object]:
+def _as_json(outcome: Outcome, makes: Sequence[str]) -> dict[str, object]:
     said: dict[str, object] = {"case": outcome.case, "state": outcome.state, "folder": str(outcome.folder)}
     if outcome.state == "failed":
         return said | {"stage": outcome.stage, "reason": outcome.reason}
-    return said | dict(outcome.summary)
+    return said | {"files": list(makes)} | dict(outcome.summary)
 
 
-def _planned(task: Task) -> dict[str, object]:
-    there = done_before(task) is not None
+def _planned(task: Task, known: Foretold) -> dict[str, object]:
+    would = "refuse" if known.is_refused else "skip" if done_before(task) is not None else task.step
+    is_work = would == task.step
     return {
         "case": task.case,
-        "would": "skip" if there else task.step,
+        "would": would,
         "reads_files": len(task.inputs),
         "reads_bytes": task.input_bytes,
-        "writes_files": 0 if there else len(task.makes) + 1,  # and run.json
-        "writes_bytes_about": 0 if there else task.bytes_about or expected_bytes(task.makes, task.input_bytes),
+        "writes_files": len(task.makes) + 1 if is_work else 0,  # and run.json
+        "writes_bytes_about": (task.bytes_about or expected_bytes(task.makes, task.input_bytes)) if is_work else 0,
         "folder": str(task.folder),
+        "says": list(known.lines),
     }
 
 

@@ -12,6 +12,7 @@ import typer
 
 from ctatlas.commands.console import say_json, say_table
 from ctatlas.commands.options import AsJson, Debug, DryRun, Phase, Quiet, Repair, Series, Workers, flag
+from ctatlas.errors import OutputError
 
 if TYPE_CHECKING:
     from ctatlas.execution import Outcome, Task
@@ -47,10 +48,14 @@ def convert(
     as_kind: Annotated[
         str | None,
         typer.Option(
-            "--as", help="The format, where no ending says it: nifti, nrrd, metaimage; masks, labels, seg-nrrd."
+            "--as",
+            help="The format, where no ending says it: nifti, nrrd, metaimage; of masks masks, labels, seg-nrrd, "
+            "dicom-seg, dicom-labelmap, rtstruct.",
         ),
     ] = None,
-    reference: Annotated[Path | None, typer.Option(help="Of masks: the CT that they lie on.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Of masks: the CT that they lie on; DICOM objects need it.")
+    ] = None,
     label_set: Annotated[
         str | None, typer.Option(help="Of masks: whose names and numbers, e.g. abdomenatlas-1.1.")
     ] = None,
@@ -64,7 +69,7 @@ def convert(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Convert scans to .nii.gz, .nii, .nrrd or .mha, and masks to a folder of masks, a label map or a .seg.nrrd.
+    """Convert scans to .nii.gz, .nii, .nrrd or .mha; masks to a folder, .nii.gz, .seg.nrrd, .seg.dcm or .rtstruct.dcm.
 
     What IN is, its content says. Of many scans each becomes a file in the folder OUT; one that fails does not stop the
     others: it is a row in OUT/failures.csv, and the exit code is 3.
@@ -85,11 +90,13 @@ def convert(
 def _tasks(job: _Job) -> list[Task]:
     """Turn a call into tasks, one a scan or segmentation."""
     from ctatlas.commands.scans import refuse_output_within_input
-    from ctatlas.volume import ScanSource, scans_in
+    from ctatlas.volume import ScanSource, case_name, scans_in
     from ctatlas.volume.converting import convert_masks, convert_scan, holds_masks, masks_kind, scan_file
 
     refuse_output_within_input(job.source, job.out)
     if holds_masks(job.source, job.out, job.kind):
+        if job.reference is None:
+            _refuse_idle(job, "masks", series=job.choices.series, phase=job.choices.phase, repair=job.choices.repair)
         kind = masks_kind(job.out, job.kind)
         reference = ScanSource("reference", job.reference, job.choices) if job.reference else None
         work: Work = partial(
@@ -102,14 +109,22 @@ def _tasks(job: _Job) -> list[Task]:
             label_set=job.label_set,
         )
         folder = job.out if kind == "masks" else job.out.parent
-        return [_task(job.out.name, folder, work, job.source, job.out)]
+        return [_task(case_name(job.source), folder, work, job.source, job.out)]
+    _refuse_idle(job, "scans", reference=job.reference, label_set=job.label_set)
     sources = scans_in(job.source, job.choices)
     tasks = []
     for source in sources:
-        file, kind = scan_file(job.out, source.case, job.kind, alone=len(sources) == 1)
+        file, kind = scan_file(job.out, source.case, job.kind, n_scans=len(sources))
         work = partial(convert_scan, source=source, file=file, kind=kind, overwrite=job.overwrite)
         tasks.append(_task(source.case, file.parent, work, source.path, file))
     return tasks
+
+
+def _refuse_idle(job: _Job, what: str, **options: object) -> None:
+    """Refuse options that say nothing about what is converted, rather than pass over what a person meant."""
+    idle = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if idle:
+        raise OutputError(f"{job.source}: holds {what}, about which {', '.join(idle)} says nothing; leave it out.")
 
 
 def _task(case: str, folder: Path, work: Work, source: Path, file: Path) -> Task:
@@ -139,6 +154,9 @@ def _say_plan(tasks: Sequence[Task], *, as_json: bool) -> None:
 
 
 def _say_files(outcomes: Sequence[Outcome]) -> None:
+    from ctatlas.commands.scans import say_remarks
+
+    say_remarks(outcomes)
     say_table(["case", "state", "voxels", "mm", "file"], [_line(outcome) for outcome in outcomes])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from ctatlas.commands.options import AsJson, Debug, DryRun, Quiet, Workers, flag
 
 if TYPE_CHECKING:
-    from ctatlas.volume.deidentify import Plan, Refused, Report
+    from ctatlas.volume.deidentify import Key, Plan, Refused, Report
 
 EXAMPLE = "ctatlas deidentify hospital_export/ shareable/"
 _KEY = "deidentification.key"
@@ -54,14 +55,14 @@ def deidentify(
     from ctatlas.commands.console import showing_progress, tell
     from ctatlas.execution.spread import in_processes
     from ctatlas.settings import settings
-    from ctatlas.volume.deidentify import carry_out, key_in, plan, refuse_output_within
+    from ctatlas.volume.deidentify import carry_out, check_places, plan
     from ctatlas.volume.opening import opened
 
-    refuse_output_within(source, out)
     place = key or settings().home / _KEY
-    secret, is_new = key_in(place)
+    check_places(source, out, place)
+    secret, said = _key(place, dry_run=dry_run)
     if not quiet:
-        tell(f"{'made a new key' if is_new else 'key'}: {place}; who has it can link pseudonyms to people")
+        tell(said)
     with showing_progress(quiet=quiet) as progress, opened(source) as folder:
         progress.stage("look at files", 1)
         wanted = plan(folder, secret, allow_head=allow_head)
@@ -71,6 +72,16 @@ def deidentify(
         spread = partial(in_processes, workers=workers)
         report = carry_out(wanted, out, secret, spread=spread, progress=progress)
     raise typer.Exit(_finish(report, source, out, as_json=json, quiet=quiet))
+
+
+def _key(place: Path, *, dry_run: bool) -> tuple[Key, str]:
+    """Return the key, and what to say of it."""
+    from ctatlas.volume.deidentify import key_in, passing_key
+
+    if dry_run and not place.exists():
+        return passing_key(), f"no key yet: {place} will be made, and give other pseudonyms than these"
+    secret, is_new = key_in(place)
+    return secret, f"{'made a new key' if is_new else 'key'}: {place}; who has it can link pseudonyms to people"
 
 
 def _finish(report: Report, source: Path, out: Path, *, as_json: bool, quiet: bool) -> int:
@@ -92,24 +103,28 @@ def _finish(report: Report, source: Path, out: Path, *, as_json: bool, quiet: bo
                 "files": [{"file": one.file, "object": one.kind} | one.deeds for one in report.written],
                 "refused": [_as_json(one) for one in report.refused],
                 "n_passed_over": report.n_passed_over,
+                "n_copies": report.n_copies,
             }
         )
     elif not quiet:
         kinds = [one.kind for one in report.written]
         say_table(["object", "files"], [[kind, str(kinds.count(kind))] for kind in sorted(set(kinds))])
-        say(f"\n{len(report.patients)} patients, {report.n_passed_over} other files passed over: {out}")
+        say(f"\npatients: {len(report.patients)}, in {out}; {_left(report)}")
     if failed:
         tell(f"{len(failed)} of {len(failed) + len(report.written)} files refused: {out / FAILURES}")
     return 3 if failed else 0
 
 
 def _tell_refused(refused: Sequence[Refused]) -> None:
-    """Name the first files of each reason on stderr; only here, because their names may tell who the patient is."""
+    """Say how many files are refused for each reason.
+
+    The first one's name, which may tell who the patient is, stands on a terminal only and never in a log.
+    """
     from ctatlas.commands.console import tell
 
     by_reason: dict[str, list[str]] = {}
     for one in refused:
-        by_reason.setdefault(one.reason, []).append(str(one.source))
+        by_reason.setdefault(one.reason, []).append(str(one.source) if sys.stderr.isatty() else one.case)
     for reason, names in by_reason.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         tell(f"{names[0]}{more}: {reason}")
@@ -122,13 +137,25 @@ def _say_plan(wanted: Plan, out: Path, *, as_json: bool) -> None:
     refused = [_as_json(one) for one in wanted.refused]
     if as_json:
         jobs = [{"number": job.number, "file": job.target, "bytes_about": job.n_bytes} for job in wanted.jobs]
-        say_json({"would_write": jobs, "would_refuse": refused, "n_passed_over": wanted.n_passed_over})
+        say_json(
+            {
+                "would_write": jobs,
+                "would_refuse": refused,
+                "n_passed_over": wanted.n_passed_over,
+                "n_copies": wanted.n_copies,
+            }
+        )
         return
     patients = sorted({Path(job.target).parts[0] for job in wanted.jobs})
     counts = [[name, str(sum(job.target.startswith(f"{name}/") for job in wanted.jobs))] for name in patients]
     say_table(["patient", "files"], counts)
     _tell_refused(wanted.refused)
-    say(f"\nwould write {len(wanted.jobs)} files, about {n_bytes / 1e6:.1f} MB, to {out}; would refuse {len(refused)}")
+    say(f"\nwould write {len(wanted.jobs)} files, about {n_bytes / 1e6:.1f} MB, to {out}")
+    say(f"would refuse {len(refused)}; {_left(wanted)}")
+
+
+def _left(counted: Plan | Report) -> str:
+    return f"not copied: {counted.n_passed_over} files that are no scans, {counted.n_copies} that came twice"
 
 
 def _as_json(refused: Refused) -> dict[str, object]:

@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ctatlas.commands.cases import state_of
+from ctatlas.commands.cases import Foretold, state_of
 from ctatlas.commands.console import say, say_table, tell
-from ctatlas.errors import OutputError
+from ctatlas.errors import OutputError, ScanError
 from ctatlas.execution import Outcome, Task
 from ctatlas.hashing import sha256_json
 from ctatlas.models import card
 from ctatlas.pipeline import STEP_VERSION, segment_to_folder
-from ctatlas.results import NOTICE, Extras, expected_files, name_outputs
+from ctatlas.results import NOTICE, Extras, expected_files, name_outputs, no_images
 from ctatlas.volume import AS_IT_IS, Choices, files_of, scans_in
+from ctatlas.volume.reading import ARCHIVES, kind_at
 
 if TYPE_CHECKING:
     from ctatlas.models import ModelCard
@@ -45,10 +46,17 @@ def tasks_of(job: Job) -> list[Task]:
     for remark in naming.remarks:
         tell(remark)
     sources = scans_in(job.source, job.choices)
+    if len(sources) == 1:  # of many each is refused when its turn comes
+        _refuse_objects_without_images(sources[0], job.extras)
     folders = [job.out if len(sources) == 1 else job.out / source.case for source in sources]
     return [
         _task(source, folder, job, found=found, naming=naming) for source, folder in zip(sources, folders, strict=True)
     ]
+
+
+def foretold(job: Job) -> dict[str, Foretold]:
+    """Tell from headers, by case, what reading will say of each scan, and which will be refused."""
+    return {source.case: _foretold(source) for source in scans_in(job.source, job.choices)}
 
 
 def refuse_output_within_input(source: Path, out: Path) -> None:
@@ -69,15 +77,36 @@ def refuse_output_within_input(source: Path, out: Path) -> None:
 
 def say_scans(outcomes: Sequence[Outcome]) -> None:
     """Say what was found: structure by structure in one scan, or how many in each of several."""
-    for outcome in outcomes:
-        prefix = f"{outcome.case}: " if len(outcomes) > 1 else ""
-        for line in (*_lines(outcome, "repairs", "repaired: "), *_lines(outcome, "notes")):
-            tell(f"{prefix}{line}")
+    say_remarks(outcomes)
     if len(outcomes) == 1 and outcomes[0].state != "failed":
         _say_one(outcomes[0])
     else:
         say_table(["case", "state", "found n", "looked for n", "folder"], [_line(outcome) for outcome in outcomes])
     say(NOTICE)
+
+
+def say_remarks(outcomes: Sequence[Outcome]) -> None:
+    """Say what reading had to decide or to repair."""
+    for outcome in outcomes:
+        prefix = f"{outcome.case}: " if len(outcomes) > 1 else ""
+        for line in (*_lines(outcome, "repairs", "repaired: "), *_lines(outcome, "notes")):
+            tell(f"{prefix}{line}")
+
+
+def _refuse_objects_without_images(source: ScanSource, extras: Extras) -> None:
+    """Refuse DICOM objects of a scan in another format; what an archive holds shows when it is read."""
+    if extras.needs_images and kind_at(source.path) not in ("dicom", *ARCHIVES):
+        raise ScanError(no_images(source.path.name))
+
+
+def _foretold(source: ScanSource) -> Foretold:
+    try:
+        facts = source.look()
+    except ScanError as refusal:
+        return Foretold((str(refusal),), is_refused=True)
+    if facts is None:
+        return Foretold()
+    return Foretold((*(f"would repair: {line}" for line in facts.repairs), *facts.notes))
 
 
 def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, naming: Naming) -> Task:
@@ -102,6 +131,7 @@ def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, namin
             "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},
             "choices": source.choices.record(),
             "writes": list(makes),
+            **({"seg_type": job.extras.seg_type} if job.extras.dicom_seg else {}),
         },
         makes=makes,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ctatlas.commands.options import AsJson, Debug, DryRun, Phase, Quiet, Repair, Series, Workers, flag
 
+SegType = Literal["binary", "labelmap"]
 EXAMPLE = "ctatlas segment scan.nii.gz out --statistics --preview"
 
 
@@ -43,6 +44,13 @@ def segment(
     save_entropy: Annotated[
         bool, flag("--save-entropy", text="Also where the network is in doubt, 255 is the most.")
     ] = False,
+    dicom_seg: Annotated[bool, flag("--dicom-seg", text="Also a DICOM SEG on the scan's own images.")] = False,
+    seg_type: Annotated[
+        SegType | None,
+        typer.Option(help="The type of --dicom-seg: binary (the default), which every viewer knows, or labelmap."),
+    ] = None,
+    rtstruct: Annotated[bool, flag("--rtstruct", text="Also contours as DICOM RTSTRUCT.")] = False,
+    seg_nrrd: Annotated[bool, flag("--seg-nrrd", text="Also one .seg.nrrd for 3D Slicer.")] = False,
     series: Series = None,
     phase: Phase = None,
     repair: Repair = False,
@@ -59,15 +67,25 @@ def segment(
     Of many scans, one that fails does not stop the others: it is a row in OUT/failures.csv, and the exit code is 3.
     """
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
-    from ctatlas.commands.scans import Job, say_scans, tasks_of
+    from ctatlas.commands.scans import Job, foretold, say_scans, tasks_of
     from ctatlas.results import Extras
     from ctatlas.volume import Choices
 
-    extras = Extras(combined, statistics, preview, save_probabilities, save_entropy)
+    extras = Extras(
+        combined=combined,
+        statistics=statistics,
+        preview=preview,
+        probabilities=save_probabilities,
+        entropy=save_entropy,
+        dicom_seg=dicom_seg or seg_type is not None,
+        rtstruct=rtstruct,
+        seg_nrrd=seg_nrrd,
+        seg_type=seg_type or "binary",
+    )
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
     job = Job(source, out, model, names or None, label_set, extras, Choices(series, phase, repair))
     tasks = tasks_of(job)
     if dry_run:
-        say_plan(tasks, as_json=json)
+        say_plan(tasks, foretold(job), as_json=json)
         return
     raise typer.Exit(run_tasks(tasks, out, Manner(workers, as_json=json, quiet=quiet, debug=debug), say_scans))

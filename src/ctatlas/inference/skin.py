@@ -104,9 +104,10 @@ def _pockets(
     smooth = ndimage.uniform_filter(np.where(known, hu, 0), 3, mode="nearest") / np.maximum(weight, 1e-3)
     sealed = solid | ndimage.binary_closing(solid)
     spongy = ~sealed & known & (smooth > BARE_AIR_HU)
-    thick = ndimage.binary_erosion(spongy | ~known, ball(THICK_MM, spacing_mm), border_value=1) & spongy
-    cut_open = cc3d.connected_components(spongy, connectivity=6)
-    pockets = (_filled_per_slice(sealed) & ~sealed) | np.isin(cut_open, np.setdiff1d(cut_open[thick], 0))
+    sphere = ball(THICK_MM, spacing_mm)
+    thick = ndimage.binary_erosion(spongy | ~known, sphere, border_value=1) & spongy
+    cut_open = ndimage.binary_dilation(ndimage.binary_dilation(thick, sphere)) & spongy  # not the blur along the skin
+    pockets = (_filled_per_slice(sealed) & ~sealed) | cut_open
     labels = cc3d.connected_components(pockets, connectivity=6)
     cavities, gaps = np.zeros_like(pockets), np.zeros_like(pockets)
     for label, box in enumerate(cc3d.statistics(labels)["bounding_boxes"]):

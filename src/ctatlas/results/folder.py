@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ctatlas.measure.statistics import Statistics, statistics
+from ctatlas.results.objects import DICOM_SEG, RTSTRUCT, SEG_NRRD, Origin, write_objects
 from ctatlas.volume import Segmentation, whole_file, write, write_array_uint8, write_labels
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ class Extras:
     preview: bool = False
     probabilities: bool = False
     entropy: bool = False
+    dicom_seg: bool = False
+    rtstruct: bool = False
+    seg_nrrd: bool = False
+    seg_type: Literal["binary", "labelmap"] = "binary"
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether something of it refers to the images of a DICOM series."""
+        return self.dicom_seg or self.rtstruct
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,9 @@ def expected_files(naming: Naming, extras: Extras, classes: Sequence[str]) -> tu
         "preview": ("preview.png",),
         "probabilities": tuple(f"probabilities/{name}.nii.gz" for name in classes),
         "entropy": ("entropy.nii.gz",),
+        "dicom_seg": (DICOM_SEG,),
+        "rtstruct": (RTSTRUCT,),
+        "seg_nrrd": (SEG_NRRD,),
     }
     masks = (f"segmentations/{name}.nii.gz" for name in naming.file_names.values())
     return (*masks, *(name for extra, names in of_each.items() if getattr(extras, extra) for name in names))
@@ -79,13 +92,18 @@ def expected_bytes(files: Sequence[str], n_voxels: int) -> int:
 
     Notes
     -----
-    Source: measured on two scans of 1.5 and 3 mm; a mask takes 1/60 to 1/900 of a byte a voxel.
+    Source: measured on three scans of 0.8 to 3 mm; a mask takes 1/60 to 1/900 of a byte a voxel; in a DICOM SEG, which
+    is not compressed, a bit for each voxel of the slices it is on.
     """
+    n_masks = sum(name.startswith("segmentations/") for name in files)
     per_voxel = {
         "segmentations": 1 / 100,
         "probabilities": 1 / 20,
         "combined_labels.nii.gz": 1 / 20,
         "entropy.nii.gz": 1 / 4,
+        DICOM_SEG: n_masks / 32,
+        RTSTRUCT: n_masks / 256,
+        SEG_NRRD: 1 / 20,
     }
     return sum(
         int(n_voxels * per_voxel.get(name.split("/")[0], 0)) + (500_000 if name == "preview.png" else 2_000)
@@ -93,7 +111,9 @@ def expected_bytes(files: Sequence[str], n_voxels: int) -> int:
     )
 
 
-def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, extras: Extras) -> dict[str, object]:
+def write_results(
+    folder: Path, scan: Volume, found: Found, *, naming: Naming, extras: Extras, origin: Origin
+) -> dict[str, object]:
     """Write one scan's results into an existing folder.
 
     Returns
@@ -130,6 +150,7 @@ def write_results(folder: Path, scan: Volume, found: Found, *, naming: Naming, e
         (folder / "probabilities").mkdir()
         for name, values in found.probabilities.items():
             write_array_uint8(values, scan.grid, folder / "probabilities" / f"{name}.nii.gz")
+    write_objects(folder, found.segmentation.rename(names), scan, extras, origin)
     if found.entropy is not None:
         write_array_uint8(found.entropy, scan.grid, folder / "entropy.nii.gz")
     return summary

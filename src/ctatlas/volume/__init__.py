@@ -21,7 +21,7 @@ from ctatlas.volume.reading import read
 from ctatlas.volume.reading_masks import read_segmentation, segmentation_kind
 from ctatlas.volume.scan import ImagePlane, ScanFacts, SliceFacts, Volume
 from ctatlas.volume.segmentation import Segmentation, box_of
-from ctatlas.volume.sources import ScanSource, scans_in
+from ctatlas.volume.sources import ScanSource, case_name, scans_in
 from ctatlas.volume.writing import write, write_array_uint8, write_labels, write_mask, write_volume
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Turn",
     "Volume",
     "box_of",
+    "case_name",
     "files_of",
     "not_hounsfield",
     "opened",

@@ -42,6 +42,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
     *compressed.damage(),
     zipfile.BadZipFile,
     tarfile.TarError,
+    IndexError,
     RecursionError,
     NotImplementedError,
     RuntimeError,
@@ -72,7 +73,7 @@ class _Room:
         self.n_members += 1
         self.n_bytes += member.size
         if self.n_members > AT_MOST_ARCHIVE_MEMBERS:
-            raise ScanError(f"{where}: holds more than {AT_MOST_ARCHIVE_MEMBERS} files; unpack it and give the folder.")
+            raise _too_many(where)
         if member.size > AT_MOST_FILE_BYTES or self.n_bytes > AT_MOST_UNPACKED_BYTES:
             raise ScanError(
                 f"{where}: unpacks to more than {AT_MOST_UNPACKED_BYTES / 2**30:.0f} GiB, or a file in it to more than "
@@ -105,7 +106,7 @@ def unpack(path: Path, folder: Path, only: str = "") -> None:
         A zip, or a tar that may be compressed with gzip, bzip2 or xz.
     folder : Path
     only : str, optional
-        A file or folder in the archive that is wanted alone, as a path below `folder`.
+        A file or folder in the archive that is wanted alone, as a path below `folder`; "." is the whole.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def _is_wanted(name: str, only: str) -> bool:
     """Tell whether a member is asked for: it, all below it, the archive around it, what lies beside its header."""
     if name.startswith("__MACOSX/"):
         return False
-    if not only or name == only or name.startswith(f"{only}/") or only.startswith(f"{name}/"):
+    if only in ("", ".") or name == only or name.startswith(f"{only}/") or only.startswith(f"{name}/"):
         return True
     return only.lower().endswith(_DETACHED) and name.rpartition("/")[0] == only.rpartition("/")[0]
 
@@ -177,6 +178,8 @@ def _is_wanted(name: str, only: str) -> bool:
 def _zip_members(path: Path, where: str) -> Iterator[_Member]:
     _check_zip_directory(path, where)
     with zipfile.ZipFile(path) as archive:
+        if len(archive.infolist()) > AT_MOST_ARCHIVE_MEMBERS:  # before the first of them is written
+            raise _too_many(where)
         for info in archive.infolist():
             mode = info.external_attr >> 16
             if info.is_dir():
@@ -241,6 +244,10 @@ class _Measured:
 
 
 _MEMBERS: dict[str, Callable[[Path, str], Iterator[_Member]]] = {"zip": _zip_members, "tar": _tar_members}
+
+
+def _too_many(where: str) -> ScanError:
+    return ScanError(f"{where}: holds more than {AT_MOST_ARCHIVE_MEMBERS} files; unpack it and give the folder.")
 
 
 def _no_plain_file(name: str, where: str) -> ScanError:

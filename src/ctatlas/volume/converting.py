@@ -11,7 +11,7 @@ from ctatlas.progress import Progress
 from ctatlas.volume.choices import MaskChoices
 from ctatlas.volume.opening import opened
 from ctatlas.volume.reading_masks import read_segmentation, segmentation_kind
-from ctatlas.volume.writing import SEGMENTATION_WRITERS, VOLUME_WRITERS, write, writer_kind
+from ctatlas.volume.writing import SEGMENTATION_WRITERS, VOLUME_WRITERS, Writer, write, writer_kind
 
 if TYPE_CHECKING:
     from ctatlas.volume.grid import Grid
@@ -32,11 +32,11 @@ def holds_masks(place: Path, out: Path, kind: str | None) -> bool:
     with opened(place) as inside:
         if segmentation_kind(inside, surely=True):
             return True
-        asks_for_masks = kind in SEGMENTATION_WRITERS if kind else out.name.lower().endswith(".seg.nrrd")
+        asks_for_masks = (kind or _said(out)) in SEGMENTATION_WRITERS
         return asks_for_masks and bool(segmentation_kind(inside))
 
 
-def scan_file(out: Path, case: str, kind: str | None, *, alone: bool) -> tuple[Path, str]:
+def scan_file(out: Path, case: str, kind: str | None, *, n_scans: int) -> tuple[Path, str]:
     """Return where a scan goes and as what it is written.
 
     A single scan goes to `out` where that ends like a file; else each gets a file of its own name in that folder.
@@ -44,19 +44,21 @@ def scan_file(out: Path, case: str, kind: str | None, *, alone: bool) -> tuple[P
     Raises
     ------
     OutputError
-        When the ending or kind is none that scans are written as.
+        When the ending or kind is none that scans are written as, or they contradict each other.
     """
     if kind is not None and kind not in VOLUME_WRITERS:
         raise OutputError(f"{out}: scans are not written as {kind}; expected {', '.join(VOLUME_WRITERS)}.")
-    if out.suffix.lower() in (".dcm", ".dicom"):
-        raise OutputError(f"{out}: scans are not written as DICOM; expected .nii.gz, .nii, .nrrd or .mha.")
-    is_file = any(out.name.lower().endswith(end) for writer in VOLUME_WRITERS.values() for end in writer.endings)
-    if is_file and not alone:
-        raise OutputError(f"{out}: is one file, and there are several scans; give a folder, and --as for its format.")
-    if is_file:
-        return out, kind or writer_kind(VOLUME_WRITERS, out)
-    chosen = kind or FOLDER_OF_SCANS
-    return out / f"{case}{VOLUME_WRITERS[chosen].endings[0]}", chosen
+    if not _names_file(out) or (n_scans > 1 and not _said(out)):
+        chosen = kind or FOLDER_OF_SCANS
+        return out / f"{case}{VOLUME_WRITERS[chosen].endings[0]}", chosen
+    if n_scans > 1:
+        raise OutputError(f"{out}: is one file, and there are {n_scans} scans; give a folder, and --as for its format.")
+    if _said(out) not in VOLUME_WRITERS:
+        endings = [ending for writer in VOLUME_WRITERS.values() for ending in writer.endings]
+        what = "only masks are written so, and there are none" if _said(out) else f"scans are not {out.suffix} files"
+        raise OutputError(f"{out}: {what}; expected {', '.join(endings)}, or a folder that is there.")
+    _refuse_contradiction(out, kind, _said(out))
+    return out, kind or _said(out)
 
 
 def masks_kind(out: Path, kind: str | None) -> str:
@@ -65,13 +67,39 @@ def masks_kind(out: Path, kind: str | None) -> str:
     Raises
     ------
     OutputError
-        When the ending or kind is none that masks are written as.
+        When the ending or kind is none that masks are written as, or they contradict each other.
     """
-    if kind is not None:
-        if kind not in SEGMENTATION_WRITERS:
-            raise OutputError(f"{out}: masks are not written as {kind}; expected {', '.join(SEGMENTATION_WRITERS)}.")
-        return kind
-    return writer_kind(SEGMENTATION_WRITERS, out) if out.suffix and not out.is_dir() else FOLDER_OF_MASKS
+    if kind is None:
+        return writer_kind(SEGMENTATION_WRITERS, out) if _names_file(out) else FOLDER_OF_MASKS
+    if kind not in SEGMENTATION_WRITERS:
+        raise OutputError(f"{out}: masks are not written as {kind}; expected {', '.join(SEGMENTATION_WRITERS)}.")
+    if _names_file(out):
+        _refuse_contradiction(out, kind, _kind_by_ending(SEGMENTATION_WRITERS, out))
+    elif kind != FOLDER_OF_MASKS:
+        ending = next(iter(SEGMENTATION_WRITERS[kind].endings), ".dcm")
+        raise OutputError(f"{out}: {kind} is one file; give a name that ends in {ending}.")
+    return kind
+
+
+def _names_file(out: Path) -> bool:
+    return bool(out.suffix) and not out.is_dir()
+
+
+def _said(out: Path) -> str:
+    """Return the kind, of scans or else of masks, that the longest fitting ending of a name says; or nothing."""
+    return _kind_by_ending({**SEGMENTATION_WRITERS, **VOLUME_WRITERS}, out)
+
+
+def _kind_by_ending(writers: Mapping[str, Writer], out: Path) -> str:
+    try:
+        return writer_kind(writers, out)
+    except OutputError:
+        return ""
+
+
+def _refuse_contradiction(out: Path, kind: str | None, said: str) -> None:
+    if kind and said and said != kind:
+        raise OutputError(f"{out}: its ending says {said}, and --as says {kind}; change one of them.")
 
 
 def convert_scan(
@@ -124,7 +152,8 @@ def convert_masks(
     progress.stage("write", 1)
     _make(folder)
     write(found, file, MaskChoices(found.grid, scan, place, label_set), kind=kind)
-    return {"kind": "masks", "to": kind, "file": str(file), **_geometry(found.grid), "n_voxels": found.n_voxels()}
+    told = {"n_voxels": found.n_voxels(), "notes": list(found.notes)}
+    return {"kind": "masks", "to": kind, "file": str(file), **_geometry(found.grid), **told}
 
 
 def _refuse_to_replace(file: Path, *, overwrite: bool) -> None:

@@ -22,6 +22,7 @@ AT_MOST_FILE_BYTES = 4 * 2**30
 AT_MOST_SERIES_FILES = 20_000
 AT_MOST_SLICE_FILE_BYTES = 512 * 2**20
 AT_MOST_SLICE_PIXELS = 8192 * 8192  # scanners make 512 x 512 to 2048 x 2048
+AT_LEAST_SPACING_MM = 0.0001  # of what is smaller the squares may be 0
 AT_MOST_SPACING_MM = 50.0
 AT_MOST_COORDINATE_MM = 10_000.0
 AT_MOST_AFTER_VOXELS_BYTES = 2**20  # what may follow the voxels in a file
@@ -60,17 +61,17 @@ def check_shape(shape: tuple[int, ...], itemsize: int, where: str) -> None:
 
 
 def check_grid(grid: Grid, where: str, *, allow_shear: bool = False) -> None:
-    """Refuse a geometry that no scanner makes: shear, spacing above 50 mm, voxels further than 10 m from the origin."""
+    """Refuse what no scanner makes: shear, spacing beyond 0.0001 to 50 mm, voxels further than 10 m from the origin."""
+    spacing = grid.spacing_mm
+    if min(spacing) < AT_LEAST_SPACING_MM or max(spacing) > AT_MOST_SPACING_MM:
+        raise ScanError(
+            f"{where}: spacing is {' x '.join(f'{mm:.4g}' for mm in spacing)} mm; expected {AT_LEAST_SPACING_MM:g} to "
+            f"{AT_MOST_SPACING_MM:g} mm. The header is broken or its unit is not mm."
+        )
     if grid.is_sheared and not allow_shear:
         raise ScanError(
             f"{where}: voxel axes are not at right angles (gantry tilt or shear); expected an orthogonal "
             "grid. Give --repair to resample the scan to one."
-        )
-    spacing = grid.spacing_mm
-    if max(spacing) > AT_MOST_SPACING_MM:
-        raise ScanError(
-            f"{where}: spacing is {' x '.join(f'{mm:.4g}' for mm in spacing)} mm; "
-            f"expected at most {AT_MOST_SPACING_MM:.0f} mm. The header is broken or its unit is not mm."
         )
     if np.abs(grid.corners_mm).max() > AT_MOST_COORDINATE_MM:
         raise ScanError(

@@ -17,6 +17,7 @@ from ctatlas.volume.formats.recognise import kind_of
 CASE_FILES = ("ct.nii.gz", "ct.nii")  # of AbdomenAtlas, TotalSegmentator and our own cases
 _IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _PACKED_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z")  # 7z is listed, then refused
+_MASK_ENDINGS = (".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")
 _SCAN_ENDINGS = _IMAGE_ENDINGS + _PACKED_ENDINGS
 _HEADERS = {"metaimage": metaimage.read_header, "nifti": nifti.read_header, "nrrd": nrrd.read_header}
 _DATA_FILES = {"metaimage": metaimage.data_files, "nrrd": nrrd.data_files}
@@ -94,7 +95,7 @@ def files_of(path: Path) -> list[Path]:
 
 def stem(name: str) -> str:
     """Return a file's name without the ending of its format."""
-    ending = next((end for end in (*_SCAN_ENDINGS, ".dcm") if name.lower().endswith(end)), "")
+    ending = next((end for end in (*_MASK_ENDINGS, *_SCAN_ENDINGS, ".dcm") if name.lower().endswith(end)), "")
     return name[: len(name) - len(ending)]
 
 

@@ -27,9 +27,11 @@ def opened(path: Path, only: str = "") -> Iterator[Path]:
     Raises
     ------
     ScanError
-        When the archive is damaged or hostile; see `archives.unpack`.
+        When nothing lies there, or the archive is damaged or hostile; see `archives.unpack`.
     """
     try:
+        if not path.exists():
+            raise ScanError(f"{path}: there is no such file or folder; check the path.")
         is_packed = is_archive(path)
     except OSError as error:
         raise ScanError(f"{path.name}: cannot be read: {error.strerror or error}.") from error

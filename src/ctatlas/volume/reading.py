@@ -13,7 +13,7 @@ from ctatlas.volume.listing import scans_below
 from ctatlas.volume.opening import opened
 
 if TYPE_CHECKING:
-    from ctatlas.volume.scan import Volume
+    from ctatlas.volume.scan import ScanFacts, Volume
 
 
 class Reader(Protocol):
@@ -30,6 +30,9 @@ READERS = {
     "nifti": "ctatlas.volume.formats.nifti:read",
     "nrrd": "ctatlas.volume.formats.nrrd:read",
 }
+
+# Formats of which headers alone tell what reading will say; the others are one file each.
+LOOKERS = {"dicom": "ctatlas.volume.formats.dicom.read:look"}
 
 ARCHIVES = ("tar", "zip")
 _NAMED = 3  # scans of an archive that a refusal names
@@ -77,6 +80,21 @@ def read(path: Path | str, choices: Choices = AS_IT_IS, *, inside: str = "") -> 
     with opened(place, inside) as folder:
         scan = _in_archive(folder, inside)
         return reader(kind_at(scan))(scan, choices)
+
+
+def look(place: Path, choices: Choices = AS_IT_IS) -> ScanFacts | None:
+    """Tell what reading a scan would say, as far as headers tell that without unpacking; None when they do not.
+
+    Raises
+    ------
+    ScanError
+        When the scan would be refused.
+    """
+    kind = kind_at(place)
+    if kind not in LOOKERS:
+        return None
+    module, _, function = LOOKERS[kind].partition(":")
+    return cast("ScanFacts", getattr(import_module(module), function)(place, choices))
 
 
 def _in_archive(folder: Path, inside: str) -> Path:

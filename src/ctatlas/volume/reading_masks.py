@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import MaskChoices
-from ctatlas.volume.formats.label_map import LABEL_READERS
-from ctatlas.volume.formats.mask_folder import mask_files
+from ctatlas.volume.formats.label_map import LABEL_READERS, has_names
+from ctatlas.volume.formats.mask_folder import mask_files, within
 from ctatlas.volume.formats.nrrd import is_segmentation
 from ctatlas.volume.formats.recognise import kind_of
 from ctatlas.volume.listing import CASE_FILES, is_mask
@@ -58,8 +59,8 @@ def read_segmentation(
     Parameters
     ----------
     path : Path or str
-        A folder of `<structure>.nii.gz`, a label map with its `labels.json`, or any other place of which
-        `segmentation_kind` knows the format.
+        A folder of `<structure>.nii.gz`, a label map with its `labels.json`, a `.seg.nrrd`, a DICOM SEG or RTSTRUCT, or
+        a folder or archive with one of these files alone.
     grid : Grid, optional
         Where the masks must lie; by default the grid of the file.
     scan : Volume, optional
@@ -81,7 +82,8 @@ def read_segmentation(
     """
     place = Path(path)
     wanted = scan.grid if grid is None and scan is not None else grid
-    with opened(place) as inside:
+    with opened(place) as unpacked:
+        inside = _object_in(unpacked) or unpacked
         kind = segmentation_kind(inside)
         if kind not in SEGMENTATION_READERS:
             raise ScanError(f"{place.name}: holds no segmentation; expected {', '.join(SEGMENTATION_READERS)}.")
@@ -103,7 +105,7 @@ def segmentation_kind(path: Path, *, surely: bool = False) -> str:
         When nothing lies there or it cannot be read.
     """
     try:
-        if path.is_dir():
+        if path.is_dir() and not (path := _object_in(path) or path).is_file():
             return "masks" if _holds_masks(path, surely=surely) else ""
         kind = kind_of(path)
     except OSError as error:
@@ -131,24 +133,42 @@ def on_grid(segmentation: Segmentation, grid: Grid, where: str) -> Segmentation:
             f"{where}: its masks lie on another grid ({' x '.join(map(str, turned.grid.shape))} voxels) than the scan "
             f"({' x '.join(map(str, grid.shape))}), or elsewhere in the patient; give the scan they were drawn on."
         )
-    return Segmentation(grid, turned.layers, turned.places)
+    return Segmentation(grid, turned.layers, turned.places, segmentation.notes)
+
+
+def _object_in(place: Path) -> Path | None:
+    """Return the file of a folder that holds a whole segmentation and is alone but for its names, as in an archive."""
+    if not place.is_dir():
+        return None
+    files = list(islice((one for one in place.rglob("[!.]*") if one.is_file()), 3))
+    images = [file for file in files if file.suffix != ".json"]
+    if len(images) != 1 or not (kind := segmentation_kind(images[0])):
+        return None
+    is_label_map = has_names(images[0]) and len(files) == 2
+    return images[0] if (is_label_map if kind == "labels" else len(files) == 1) else None
 
 
 def _holds_masks(folder: Path, *, surely: bool) -> bool:
     files = mask_files(folder)
     if not surely:
         return bool(files)
-    holds_scan = any(file.name.lower() in CASE_FILES for file in folder.iterdir())
+    holds_scan = any(file.name.lower() in CASE_FILES for file in within(folder).iterdir())
     return bool(files) and not holds_scan and all(map(is_mask, files.values()))
 
 
 def _dicom_kind(path: Path) -> str:
-    """Return which DICOM object a file is, by the SOP class in its preamble."""
+    """Return which DICOM object a file is, by the SOP class that its beginning names."""
     from pydicom.errors import InvalidDicomError
     from pydicom.filereader import read_file_meta_info
 
+    from ctatlas.volume.formats.dicom.files import open_dicom, parser_errors, quietly
+
     try:
-        meta = read_file_meta_info(path)
-    except (InvalidDicomError, OSError, ValueError, EOFError):
+        with quietly():
+            sop_class = read_file_meta_info(path).get("MediaStorageSOPClassUID", "")
+    except InvalidDicomError:  # without preamble, as some planning systems export
+        file = open_dicom(path, ("SOPClassUID",))
+        sop_class = file.dataset.get("SOPClassUID", "") if file else ""
+    except parser_errors():
         return ""
-    return _DICOM_KINDS.get(str(meta.get("MediaStorageSOPClassUID", "")), "")
+    return _DICOM_KINDS.get(str(sop_class), "")

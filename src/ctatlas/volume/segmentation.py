@@ -42,11 +42,14 @@ class Segmentation:
         Fortran order, read-only. Structures of one layer do not overlap.
     places : mapping of str to Place
         Structure name -> layer and value, in the order in which names are handed out.
+    notes : tuple of str
+        What had to be decided when it was read, one line each; what is made of it has none.
     """
 
     grid: Grid
     layers: tuple[np.ndarray, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for layer in self.layers:

@@ -10,10 +10,10 @@ from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.listing import CASE_FILES, scans_below, stem
 from ctatlas.volume.names import safe_name, unique_names
 from ctatlas.volume.opening import opened
-from ctatlas.volume.reading import ARCHIVES, kind_at, read
+from ctatlas.volume.reading import ARCHIVES, kind_at, look, read
 
 if TYPE_CHECKING:
-    from ctatlas.volume.scan import Volume
+    from ctatlas.volume.scan import ScanFacts, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class ScanSource:
     def read(self) -> Volume:
         """Read the scan, or refuse it with `ScanError`."""
         return read(self.path, self.choices, inside=self.inside)
+
+    def look(self) -> ScanFacts | None:
+        """Tell what `read` would say, from headers alone, or refuse the scan; None where headers tell nothing."""
+        return look(self.path, self.choices)
 
 
 def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:
@@ -69,14 +73,20 @@ def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:
         names = unique_names(_case_name(scan, place) for scan in found)
         return [ScanSource(name, scan, choices) for name, scan in zip(names, found, strict=True)]
     if kind_at(place) not in ARCHIVES:
-        return [ScanSource(safe_name(stem(place.name)), place, choices)]
+        return [ScanSource(case_name(place), place, choices)]
     with opened(place) as folder:
         found = scans_below(folder, place.name)
         insides = [scan.relative_to(folder).as_posix() for scan in found]
         if len(found) == 1:
-            return [ScanSource(safe_name(stem(place.name)), place, choices, insides[0])]
+            return [ScanSource(case_name(place), place, choices, insides[0])]
         names = unique_names(_case_name(scan, folder) for scan in found)
         return [ScanSource(name, place, choices, inside) for name, inside in zip(names, insides, strict=True)]
+
+
+def case_name(place: Path) -> str:
+    """Return what to call the case that a single file or folder is."""
+    named = place if place.name not in ("", "..") else place.resolve()
+    return safe_name(stem(named.name))
 
 
 def _case_name(scan: Path, place: Path) -> str:

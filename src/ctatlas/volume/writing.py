@@ -50,6 +50,9 @@ VOLUME_WRITERS = {
 SEGMENTATION_WRITERS = {
     "masks": Writer("ctatlas.volume.formats.mask_folder:write"),
     "labels": Writer("ctatlas.volume.formats.label_map:write", (".nii.gz", ".nii")),
+    "dicom-seg": Writer("ctatlas.volume.formats.dicom_seg.write:write", (".seg.dcm",)),
+    "dicom-labelmap": Writer("ctatlas.volume.formats.dicom_seg.write:write_label_map"),
+    "rtstruct": Writer("ctatlas.volume.formats.rtstruct.write:write", (".rtstruct.dcm",)),
     "seg-nrrd": Writer("ctatlas.volume.formats.seg_nrrd:write", (".seg.nrrd", ".nrrd")),
 }
 
@@ -68,9 +71,9 @@ def write(
     scan_or_masks : Volume or Segmentation
     path : Path or str
         For a scan a `.nii.gz`, `.nii`, `.nrrd` or `.mha` file; for a segmentation a `.seg.nrrd`, a label map `.nii.gz`,
-        or a folder of `<structure>.nii.gz`, which is made where missing.
+        a DICOM object `.seg.dcm` or `.rtstruct.dcm`, or a folder of `<structure>.nii.gz`, made where missing.
     choices : MaskChoices, optional
-        For a segmentation: the label set that gives names and ids, the scan that DICOM objects refer to.
+        For a segmentation: the label set that gives names and ids; for DICOM objects the scan and its source.
     kind : str, optional
         A key of `VOLUME_WRITERS` or `SEGMENTATION_WRITERS`; by default the ending chooses.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 from pydicom import DataElement, Dataset, Sequence, dcmwrite
@@ -22,6 +23,7 @@ from ctatlas.volume.formats.dicom.files import quietly
 WORD = "Sekret"  # in every planted text, whatever its case
 UID_ROOT = "1.2.826.0.1.3680043.9.7777"
 FIRST_DAY = date(2140, 1, 1)  # and the four weeks after it, so that no date becomes another planted one
+CT, SEG, RTSTRUCT = (f"1.2.840.10008.5.1.4.1.1.{rest}" for rest in ("2", "66.4", "481.3"))
 TEXTS = ("AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
 # Without these as they should be there is no object to de-identify.
 REAL = {
@@ -213,3 +215,18 @@ def implicit(dataset: Dataset) -> Dataset:
     """Let a data set be written without value representations."""
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     return dataset
+
+
+def write_planted(folder: Path, sop_class: str, *, is_implicit: bool = False, all_attributes: bool = False) -> Garden:
+    garden = Garden()
+    with quietly():
+        dataset = planted_object(sop_class, garden, all_attributes=all_attributes)
+        (folder / f"{WORD}.dcm").write_bytes(as_bytes(implicit(dataset) if is_implicit else dataset))
+    return garden
+
+
+def left(content: bytes, garden: Garden) -> list[bytes]:
+    """Return the secrets that are in some bytes, in any case of letters, also in UTF-16."""
+    known = {*garden.secrets, WORD.encode(), UID_ROOT.encode()}
+    narrow = content.lower().replace(b"\0", b"")
+    return sorted(secret for secret in known if secret.lower() in narrow)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import io
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless
 
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.deidentify import Key, deidentify, deidentify_dataset
@@ -29,14 +35,32 @@ def setting(**values: object) -> Change:
     return lambda one: [setattr(one, name, value) for name, value in values.items()]
 
 
+def coded(meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "1", "99HOSPITAL", meaning
+    return item
+
+
 def overlay_in_pixels(one: Dataset) -> None:
     one.add_new(0x60000100, "US", 16)
     one.add_new(0x60000102, "US", 12)
 
 
+def comment_in_pixels(one: Dataset) -> None:
+    """Put a comment with a name into the stream, as makers of codecs do."""
+    set_stored(one, np.arange(35 * 33).reshape(35, 33))
+    one.compress(JPEGLSLossless)
+    (frame,) = generate_frames(one.PixelData, number_of_frames=1)
+    text = b"scan of Mueller"
+    comment = b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text
+    one.PixelData = encapsulate([frame[:2] + comment + frame[2:]])
+    one.PatientName = "Mueller^Jan"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (comment_in_pixels, "among its pixels"),
         (setting(BurnedInAnnotation="YES"), "burned into its pixels"),
         (setting(BurnedInAnnotation="yes "), "burned into its pixels"),
         (setting(SOPClassUID=UID("1.2.840.10008.5.1.4.1.1.7")), "Secondary Capture"),
@@ -55,6 +79,10 @@ def overlay_in_pixels(one: Dataset) -> None:
         (setting(SeriesDescription="CT Schädel nativ"), "--allow-head"),
         (setting(StudyDescription="TC CRÂNE"), "--allow-head"),
         (setting(ProtocolName="NECK_CHEST"), "--allow-head"),
+        (setting(BodyPartExamined="NECKCHESTABDPELV"), "--allow-head"),
+        (setting(BodyPartExamined="CSPINE"), "--allow-head"),
+        (setting(AnatomicRegionSequence=[coded("Head and Neck")]), "--allow-head"),
+        (setting(ProcedureCodeSequence=[coded("CT HEAD W/O")]), "--allow-head"),
         (lambda one: one.pop("PixelData"), "no pixels"),
         (lambda one: setattr(one, "PixelData", one.PixelData[:-2]), "fewer pixels"),
         (lambda one: one.pop("SeriesInstanceUID"), "lacks SeriesInstanceUID"),
@@ -75,6 +103,9 @@ def test_what_cannot_be_made_safe_is_refused(change: Change, says: str) -> None:
         setting(ImageType=["DERIVED", "SECONDARY", "MPR"]),
         setting(SeriesDescription="Abdomen surface, thorax, pancreas"),  # words that hold words of the head
         setting(StudyDescription="Chest, femur: forehead-first"),
+        setting(StudyDescription="yearly control, early phase, lesion at the pancreatic neckline"),
+        setting(BodyPartExamined="CHESTABDPELVIS"),
+        setting(AnatomicRegionSequence=[coded("Chest, Abdomen and Pelvis")]),
         setting(PhotometricInterpretation="MONOCHROME1"),
         overlay_in_pixels_not := lambda one: one.add_new(0x60000102, "US", 0),
     ],
@@ -175,3 +206,21 @@ def test_text_in_numbers_goes(tmp_path: Path) -> None:
         new = deidentify_dataset(dcmread(path), KEY)
     assert "Mueller" not in str(new)
     assert new.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+def test_a_full_disk_is_told_without_the_writers_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, content: object) -> int:
+            if self.tell() > 400:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(content)
+
+    @contextmanager
+    def full(_: Path) -> Iterator[Full]:
+        yield Full()
+
+    monkeypatch.setattr("ctatlas.volume.deidentify.dicom.whole_file_in_its_folder", full)
+    with pytest.raises(OSError, match=re.escape(os.strerror(errno.ENOSPC))) as raised:
+        deidentify(Phantom(n_slices=1).write(tmp_path / "in"), tmp_path / "out", KEY)
+    assert raised.value.errno == errno.ENOSPC
+    assert "Traceback" not in str(raised.value)

@@ -19,6 +19,7 @@ from ctatlas.volume.formats.dicom.derived import Algorithm
 from ctatlas.volume.formats.dicom.slices import masks_on_slices
 from ctatlas.volume.formats.dicom_seg.read import read_dicom_seg
 from ctatlas.volume.formats.dicom_seg.write import write_dicom_seg
+from tests.volume.formats.dicom.enhanced import enhanced
 from tests.volume.formats.dicom.oracles import dciodvfy_errors, dcmqi_masks, on
 from tests.volume.formats.dicom.phantom import Phantom, oblique
 
@@ -115,6 +116,21 @@ def test_dcmqi_reads_the_same_and_dciodvfy_finds_no_error(tmp_path: Path, how: s
     found = dcmqi_masks(tmp_path / "seg.dcm", tmp_path / "dcmqi")
     assert list(found) == list(masks)
     assert all(((on(found[name], scan.grid) > 0) == mask).all() for name, mask in masks.items())
+
+
+@pytest.mark.parametrize("how", SERIES)
+@pytest.mark.filterwarnings("ignore")
+def test_dcmqi_and_highdicom_read_the_same_label_map(tmp_path: Path, how: str) -> None:
+    scan, ct = series(tmp_path, **SERIES[how])
+    drawn = Segmentation.from_masks(scan.grid, some_masks(scan.grid))
+    write_dicom_seg(drawn, scan, ct, tmp_path / "seg.dcm", algorithm=MODEL, kind="labelmap")
+    ours = read_segmentation(tmp_path / "seg.dcm", scan=scan)
+    volume = highdicom.seg.segread(tmp_path / "seg.dcm").get_volume(combine_segments=True)
+    theirs = Grid(volume.spatial_shape, np.diag([-1, -1, 1, 1]) @ volume.affine)
+    (dcmqi,) = dcmqi_masks(tmp_path / "seg.dcm", tmp_path / "dcmqi").values()
+    for labels in (on((volume.array, theirs), scan.grid), on(dcmqi, scan.grid)):
+        for number, name in enumerate(ours.names, start=1):
+            assert ((labels == number) == ours.mask(name)).all()
 
 
 def test_of_a_label_map_dciodvfy_dislikes_only_what_is_newer_than_itself(tmp_path: Path) -> None:
@@ -225,6 +241,75 @@ def test_nothing_found_is_a_valid_object(tmp_path: Path) -> None:
     write_dicom_seg(drawn, scan, ct, tmp_path / "seg.dcm", algorithm=MODEL)
     assert dciodvfy_errors(tmp_path / "seg.dcm") == []
     assert read_segmentation(tmp_path / "seg.dcm", scan=scan).n_voxels() == {"liver": 0}
+
+
+@pytest.mark.parametrize("kind", ["binary", "labelmap"])
+def test_on_frames_of_an_enhanced_ct(tmp_path: Path, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+    phantom = Phantom(change=patient)
+    (tmp_path / "ct").mkdir()
+    for number, order in enumerate([(4, 0, 2), (5, 1, 3)]):
+        phantom.save(enhanced(phantom, order), tmp_path / "ct" / f"{number}.dcm")
+    scan = read(tmp_path / "ct")
+    masks = {name: mask for name, mask in some_masks(scan.grid).items() if name in ("kidney_left", "spleen")}
+    drawn = Segmentation.from_masks(scan.grid, masks)
+    write_dicom_seg(drawn, scan, tmp_path / "ct", tmp_path / "seg.dcm", algorithm=MODEL, kind=kind)
+    assert caplog.records == []
+    assert kind == "labelmap" or dciodvfy_errors(tmp_path / "seg.dcm") == []
+    assert same(read_segmentation(tmp_path / "seg.dcm", scan=scan), masks)
+    assert b"2.25.1001" not in (tmp_path / "seg.dcm").read_bytes()  # no UID of a stand-in
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    named = {one.ReferencedSOPInstanceUID for one in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+    assert named == {one.instance_uid for one in scan.facts.slices}
+    assert len(seg.SourceImageSequence) == 2
+    places = {(one.instance_uid, one.frame): one.position_mm for one in scan.facts.slices}
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        assert source.ReferencedSOPClassUID == "1.2.840.10008.5.1.4.1.1.2.1"
+        place = places[source.ReferencedSOPInstanceUID, source.ReferencedFrameNumber]
+        assert tuple(frame.PlanePositionSequence[0].ImagePositionPatient) == pytest.approx(place)
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_what_is_no_valid_value_in_the_scan_is_not_taken_over_but_the_patient_is(tmp_path: Path) -> None:
+    def change(_: int, dataset: Dataset) -> None:
+        patient(_, dataset)
+        odd = {
+            "PatientAge": "0Y",
+            "PatientSex": "X",
+            "StudyDate": "2001.01.01",
+            "StudyID": "x" * 20,
+            "PatientID": "7" * 70,
+        }
+        for keyword, value in {**odd, "PatientIdentityRemoved": "YES"}.items():
+            tag = pydicom.datadict.tag_for_keyword(keyword)
+            vr = pydicom.datadict.dictionary_VR(tag)
+            dataset.add(pydicom.DataElement(tag, vr, value, validation_mode=pydicom.config.IGNORE))
+
+    ct = Phantom(change=change).write(tmp_path / "ct")
+    scan = read(ct)
+    drawn = Segmentation.from_masks(scan.grid, some_masks(scan.grid))
+    write_dicom_seg(drawn, scan, ct, tmp_path / "seg.dcm", algorithm=MODEL)
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert [line for line in dciodvfy_errors(tmp_path / "seg.dcm") if "PatientID" not in line] == []
+    assert ("PatientAge" in seg, seg.PatientSex, seg.StudyDate, seg.StudyID) == (False, "", "", "")
+    assert (seg.PatientID, seg.PatientName, seg.DeidentificationMethod) == ("7" * 70, "Doe^Jörg", "not stated")
+
+
+@pytest.mark.parametrize("thickness", [None, "", "0", "2.5 mm"])
+def test_a_missing_or_broken_slice_thickness_is_the_distance(tmp_path: Path, thickness: str | None) -> None:
+    def change(_: int, dataset: Dataset) -> None:
+        del dataset.SliceThickness
+        if thickness is not None:
+            with pydicom.config.disable_value_validation():
+                dataset.add(pydicom.DataElement("SliceThickness", "LO", thickness))
+
+    ct = Phantom(change=change).write(tmp_path / "ct")
+    scan = read(ct)
+    drawn = Segmentation.from_masks(scan.grid, some_masks(scan.grid))
+    write_dicom_seg(drawn, scan, ct, tmp_path / "seg.dcm", algorithm=MODEL)
+    assert dciodvfy_errors(tmp_path / "seg.dcm") == []
+    shared = pydicom.dcmread(tmp_path / "seg.dcm").SharedFunctionalGroupsSequence[0]
+    assert shared.PixelMeasuresSequence[0].SliceThickness == pytest.approx(3.0)
 
 
 def test_refuses_a_scan_that_is_no_dicom_series_or_whose_images_are_gone(tmp_path: Path) -> None:

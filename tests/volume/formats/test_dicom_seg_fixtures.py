@@ -101,6 +101,7 @@ def test_fractions_count_from_one_half(files: Path) -> None:
     stored = pydicom.dcmread(path).pixel_array
     found = read_segmentation(path)
     assert list(found.n_voxels().values()) == [int((stored / 255 >= 0.5).sum())]
+    assert found.notes == ("its masks are fractions, of which a half and more count",)
     assert (stored > 0).sum() > (stored / 255 >= 0.5).sum()
 
 

@@ -226,6 +226,8 @@ def test_what_is_no_number_becomes_padding_and_is_noted(tmp_path: Path) -> None:
         ({"xyzt_units": 5}, "unknown code 5"),
         ({"srow_x": [0, 0, 0, 0]}, "singular"),
         ({"srow_x": [np.nan, 0, 0, 0]}, "affine"),
+        ({"srow_x": [1e-38, 0, 0, 0], "srow_y": [0, 1e-38, 0, 0], "srow_z": [0, 0, 1e-38, 0]}, "spacing is 1e-38"),
+        ({"srow_x": [np.inf, 0, 0, 0], "qform_code": 1}, "affine"),
         ({"srow_x": [60, 0, 0, 0], "srow_y": [0, 1, 0, 0], "srow_z": [0, 0, 1, 0]}, "spacing is 60"),
         ({"srow_x": [1, 0, 0, 2e4], "srow_y": [0, 1, 0, 0], "srow_z": [0, 0, 1, 0]}, "from the origin"),
         ({"srow_x": [1, 0, 0, 0], "srow_y": [0, 1, 0.3, 0], "srow_z": [0, 0, 1, 0]}, "right angles"),

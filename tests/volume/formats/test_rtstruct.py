@@ -20,7 +20,7 @@ from ctatlas.volume.formats.dicom.derived import Algorithm
 from ctatlas.volume.formats.dicom.slices import masks_on_slices
 from ctatlas.volume.formats.rtstruct.contours import contours
 from ctatlas.volume.formats.rtstruct.fill import filled
-from ctatlas.volume.formats.rtstruct.read import contoured, read_rtstruct
+from ctatlas.volume.formats.rtstruct.read import read_rtstruct
 from ctatlas.volume.formats.rtstruct.write import write_rtstruct
 from tests.volume.formats.dicom.oracles import dciodvfy_errors, on, plastimatch_masks
 from tests.volume.formats.dicom.phantom import Phantom, oblique, set_stored
@@ -269,8 +269,8 @@ def test_points_and_open_lines_and_undrawn_slices_are_noticed(tmp_path: Path) ->
         lines_of(rt)[1].ContourGeometricType = "POINT"
 
     scan, path = changed(tmp_path, change)
-    found = contoured(path, scan)
-    assert found.segmentation.mask("liver").any((0, 1)).tolist() == [False, True, False, True, False]
+    found = read_rtstruct(path, scan)
+    assert found.mask("liver").any((0, 1)).tolist() == [False, True, False, True, False]
     assert len(found.notes) == 2
     assert "1 points or open lines" in found.notes[0]
     assert "not drawn on 1 slices" in found.notes[1]
@@ -288,80 +288,6 @@ def test_names_are_found_by_label_and_else_by_code(tmp_path: Path) -> None:
 
     scan, path = changed(tmp_path, change)
     assert read_rtstruct(path, scan).names == ("liver",)
-
-
-@pytest.fixture(scope="module")
-def fixtures(shared_data: Path) -> Path:
-    return shared_data / "fixtures" / "dicom" / "rtstruct"
-
-
-def test_a_planning_systems_nested_lines_are_holes_and_an_empty_structure_is_empty(fixtures: Path) -> None:
-    rt = pydicom.dcmread(fixtures / "dicompyler_rtss.dcm", force=True)
-    points = np.concatenate(
-        [
-            np.reshape(line.ContourData, (-1, 3))
-            for one in rt.ROIContourSequence
-            for line in one.get("ContourSequence", [])
-        ]
-    ).astype(float)
-    low, high = points.min(0) - (6.123, 6.217, 6), points.max(0) + 6  # no pixel centre on a line
-    heights = np.unique(points[:, 2])
-    shape = tuple(int(n) for n in np.ceil((high - low) / (1.5, 2.0, 3.0)))
-    affine = np.diag([-1.5, -2.0, 3.0, 1.0])
-    affine[:3, 3] = (-low[0], -low[1], heights[0] - 6)
-    found = contoured(fixtures / "dicompyler_rtss.dcm", grid=Grid(shape, affine))
-    assert len(found.segmentation.names) == 10
-    assert any("Areola has no contour" in note for note in found.notes)
-    n_voxels = found.segmentation.n_voxels()
-    assert n_voxels["Areola"] == 0
-    assert all(n > 0 for name, n in n_voxels.items() if name != "Areola")
-    names = {int(roi.ROINumber): str(roi.ROIName) for roi in rt.StructureSetROISequence}
-    (lung,) = [one for one in rt.ROIContourSequence if names[one.ReferencedROINumber] == "Lt Lung"]
-    lines = [np.reshape(line.ContourData, (-1, 3)).astype(float) for line in lung.ContourSequence]
-    assert len(lines) == 165
-    x, y = -low[0] - 1.5 * np.arange(shape[0]), -low[1] - 2.0 * np.arange(shape[1])
-    expected = np.zeros(shape, bool)
-    for line in lines:
-        expected[:, :, round((line[0, 2] - affine[2, 3]) / 3)] ^= inside(line, -x, -y)
-    assert (found.segmentation.mask("Lt_Lung") == expected).all()
-
-
-def inside(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Tell which points of a grid a line encloses, as matplotlib sees it."""
-    from matplotlib.path import Path as Outline
-
-    points = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
-    return Outline(line[:, :2], closed=False).contains_points(points).reshape(len(x), len(y))
-
-
-@pytest.fixture(scope="module")
-def two_slices(fixtures: Path) -> Volume:
-    """The two CT slices of rt-utils: too few to be read as a scan, enough to be drawn on."""
-    from ctatlas.volume import ImagePlane, ScanFacts, SliceFacts
-
-    folder = fixtures / "rt_utils_mock"
-    one, other = (pydicom.dcmread(folder / f"ct_{n}.dcm") for n in (1, 2))
-    plane = ImagePlane(
-        tuple(map(float, one.ImageOrientationPatient)), tuple(map(float, one.PixelSpacing)), one.Rows, one.Columns
-    )
-    slices = [SliceFacts(str(ds.SOPInstanceUID), tuple(map(float, ds.ImagePositionPatient))) for ds in (one, other)]
-    affine = np.diag([-plane.spacing_mm[1], -plane.spacing_mm[0], 5.0, 1.0])
-    affine[:3, 3] = np.array(slices[0].position_mm) * (-1, -1, 1)
-    facts = ScanFacts(kind="dicom", series_uid=str(one.SeriesInstanceUID), plane=plane, slices=tuple(slices))
-    shape = (one.Columns, one.Rows, 2)
-    return Volume(np.zeros(shape, np.int16), Grid(shape, affine), facts)
-
-
-def test_two_contours_on_one_plane(fixtures: Path, two_slices: Volume) -> None:
-    found = read_rtstruct(fixtures / "rt_utils_mock" / "rt.dcm", two_slices)
-    assert len(found.names) == 1
-    assert found.mask(found.names[0]).any((0, 1)).sum() == 1
-
-
-@pytest.mark.parametrize("name", ["invalid_reference_rt.dcm", "non_existent_reference_rt.dcm"])
-def test_contours_on_a_series_that_is_not_there_are_refused(fixtures: Path, two_slices: Volume, name: str) -> None:
-    with pytest.raises(ScanError, match=r"was drawn on|give the scan"):
-        read_rtstruct(fixtures / "rt_utils_mock" / name, two_slices)
 
 
 def test_oblique_is_oblique() -> None:

@@ -185,6 +185,7 @@ def test_what_was_cut_off_is_put_back_where_the_file_says(tmp_path: Path) -> Non
         "Segmentation_ConversionParameters:=Reference image geometry|e;e|\n",
         geometry(Grid((5, 7, 4), np.eye(4))),
         geometry(Grid((20_000, 20_000, 20_000), oblique_grid().affine)),
+        geometry(Grid((8000, 8000, 8000), oblique_grid().affine)),  # half a TiB
     ],
 )
 def test_a_geometry_that_makes_no_sense_is_left_alone(tmp_path: Path, extra: str) -> None:

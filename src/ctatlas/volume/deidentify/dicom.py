@@ -55,8 +55,8 @@ def deidentify_file(source: Path, target: Path, name: str, key: Key, *, allow_he
     with quietly(), whole_file_in_its_folder(target) as file:
         try:
             dcmwrite(file, new, enforce_file_format=True)
-        except OSError:
-            raise
+        except OSError as error:  # pydicom wraps it, and what it says then is a traceback
+            raise error.__cause__ if isinstance(error.__cause__, OSError) else error from None
         except parser_errors() as error:
             raise ScanError(f"has elements that can't be written again ({type(error).__name__})") from None
     return Written(name, objects()[str(new.SOPClassUID)][0], deeds.cells())

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from ctatlas.errors import ScanError
+from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.deidentify import metaimage, nifti, nrrd
 from ctatlas.volume.deidentify.record import Written
 from ctatlas.volume.deidentify.targets import whole_file_in_its_folder
-from ctatlas.volume.deidentify.voxels import Beside, Stripped, copy_voxels
+from ctatlas.volume.deidentify.voxels import DAMAGED, Beside, Stripped, copy_voxels, unreadable
 from ctatlas.volume.formats import gzip_stream
 from ctatlas.volume.formats.detached import beside
 from ctatlas.volume.limits import AT_MOST_FILE_BYTES
@@ -53,8 +53,10 @@ def strip_file(source: Path, target: Path, name: str, kind: str) -> Written:
             with whole_file_in_its_folder(target) as out:
                 copy_voxels(image, out)
             return Written(name, kind, image.deeds())
-    except gzip_stream.damage():
-        raise ScanError("has compressed data that are cut off or damaged") from None
+    except OutputError:
+        raise
+    except unreadable():
+        raise ScanError(DAMAGED) from None
 
 
 def _beside(header: Path, name: str) -> BinaryIO:

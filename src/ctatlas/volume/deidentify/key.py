@@ -61,6 +61,11 @@ class Key:
         """
         return f"CTA-{self.letters('patient', identity)}"
 
+    @property
+    def name(self) -> str:
+        """What tells keys apart without telling anything about them."""
+        return self.letters("key", "")
+
     def days(self, identity: str) -> int:
         """Return by how many days the dates of a patient move: -1 to -3652."""
         return -1 - int.from_bytes(self._digest(f"days\0{identity}")[:8], "big") % _SHIFT_AT_MOST_DAYS
@@ -71,6 +76,11 @@ class Key:
 
     def _digest(self, text: str) -> bytes:
         return hmac.digest(self.secret, text.encode("utf-8", "surrogateescape"), "sha256")
+
+
+def passing_key() -> Key:
+    """Make a key that nobody keeps, to look at what would be done."""
+    return Key(secrets.token_bytes(_BYTES))
 
 
 def key_in(path: Path) -> tuple[Key, bool]:

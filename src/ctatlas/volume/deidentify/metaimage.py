@@ -54,8 +54,10 @@ def stripped(file: BinaryIO, beside: Beside) -> Stripped:
     keys = _keys(file)
     kept = {name: value for name, value in keys.items() if name in _KEYS and re.fullmatch(_KEYS[name], value)}
     removed = sorted({"Comment" if name == "Comment" else "keys" for name in keys.keys() - kept.keys() - _OURS_TO_SAY})
-    sizes = [int(text) for text in kept.get("DimSize", "").split() if text.isdigit()]
+    sizes = [int(text) for text in kept.get("DimSize", "").split() if text.isdecimal()]
     itemsize = _BYTES.get(kept.get("ElementType", "").removeprefix("MET_").removeprefix("U"))
+    if keys.keys() & _KEYS.keys() != kept.keys():  # without one of them voxels would lie elsewhere, or mean other HU
+        raise ScanError("has no MetaImage header that can be understood")
     if itemsize is None or str(len(sizes)) != kept.get("NDims") or "BinaryData" not in kept:
         raise ScanError("has no MetaImage header that can be understood")
     n_bytes = check_size(sizes, itemsize * int(kept.get("ElementNumberOfChannels", "1")))

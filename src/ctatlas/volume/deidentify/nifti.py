@@ -1,4 +1,4 @@
-"""NIfTI-1 and -2 headers: the fields for text are emptied, extensions left out.
+"""NIfTI-1 and -2 headers: text, and numbers that say nothing of place or HU, are emptied, extensions left out.
 
 Source: the NIfTI-1 and NIfTI-2 headers (nifti.nimh.nih.gov); which fields hold text: reference/volumes.md §8.
 """
@@ -43,6 +43,13 @@ _VERSIONS = {
             "extents": (32, 36),
             "session_error": (36, 38),
             "regular": (38, 39),
+            "intent_p": (56, 68),
+            "slice_start": (74, 76),
+            "slice_end": (120, 122),
+            "cal_max": (124, 128),
+            "cal_min": (128, 132),
+            "slice_duration": (132, 136),
+            "toffset": (136, 140),
             "glmax": (140, 144),
             "glmin": (144, 148),
             "descrip": (148, 228),
@@ -56,7 +63,19 @@ _VERSIONS = {
         dim=(16, "8q"),
         datatype=12,
         offset=(168, "q"),
-        emptied={"descrip": (240, 320), "aux_file": (320, 344), "intent_name": (508, 524), "unused_str": (525, 540)},
+        emptied={
+            "intent_p": (80, 104),
+            "cal_max": (192, 200),
+            "cal_min": (200, 208),
+            "slice_duration": (208, 216),
+            "toffset": (216, 224),
+            "slice_start": (224, 232),
+            "slice_end": (232, 240),
+            "descrip": (240, 320),
+            "aux_file": (320, 344),
+            "intent_name": (508, 524),
+            "unused_str": (525, 540),
+        },
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Which files of a place become which de-identified files: names and folders are made anew from pseudonyms."""
+"""Which files of a place become which de-identified files, and which none; none goes without being counted."""
 
 from __future__ import annotations
 
@@ -9,27 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctatlas.anatomy import structure_called
 from ctatlas.errors import ScanError
 from ctatlas.hashing import sha256_file
 from ctatlas.volume.deidentify.dicom import read_start
 from ctatlas.volume.deidentify.images import ENDINGS, ending_of
 from ctatlas.volume.deidentify.key import Key
-from ctatlas.volume.deidentify.markers import identity_of
+from ctatlas.volume.deidentify.naming import target_of_image, target_of_object
 from ctatlas.volume.deidentify.profile import objects
 from ctatlas.volume.deidentify.record import Refused
-from ctatlas.volume.deidentify.refusals import is_secondary, refuse
+from ctatlas.volume.deidentify.refusals import AsideError, is_secondary, refuse
 from ctatlas.volume.formats.dicom.files import parser_errors, quietly
 from ctatlas.volume.formats.recognise import kind_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_ARCHIVES = ("7z", "bzip2", "damaged gzip", "gzip", "rar", "tar", "xz", "zip")
+_PACKED = ("7z", "bzip2", "gzip", "rar", "tar", "xz", "zip")
+_ENDINGS_OF_IMAGES = (".dcm", ".ima", ".mha", ".mhd", ".nhdr", ".nii", ".nii.gz", ".nrrd")
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
-# Names of files and folders that tell what, not who.
-_PLAIN_NAMES = ("ct", "image", "mr", "pet", "combined_labels", "labels", "mask", "body")
-_PLAIN_FOLDERS = ("segmentations", "predictions", "masks", "labels", "original", "assembled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +42,20 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be made of a place, and what can't be."""
+    """What would be made of a place, and what can't be.
+
+    Attributes
+    ----------
+    n_passed_over : int
+        Files that are no scans: texts, pictures, DICOMDIR, hidden ones.
+    n_copies : int
+        Files that are the same to the byte as another one, which comes once.
+    """
 
     jobs: tuple[Job, ...]
     refused: tuple[Refused, ...]
     n_passed_over: int
+    n_copies: int = 0
     allow_head: bool = False
 
 
@@ -59,25 +65,27 @@ def plan(source: Path, key: Key, *, allow_head: bool = False) -> Plan:
     Parameters
     ----------
     source : Path
-        A file, or a folder of any depth; hidden names and links to folders are passed over.
+        A file, or a folder of any depth; hidden folders are passed over.
 
     Raises
     ------
     ScanError
-        When there is no such place, or no scan or mask in it.
+        When there is no scan or mask in it.
     """
-    if not source.exists():
-        raise ScanError(f"{source}: there is no such file or folder; check the path.")
     found = _Found([], [], 0)
     headers: dict[int, Dataset] = {}
-    for number, path in enumerate(_files(source), start=1):
-        _look(path, number, _Place(source, key, allow_head), found, headers)
-    jobs, refused = _without_pictures(found.jobs, headers)
-    jobs, same = _without_clashes(jobs)
-    all_refused = sorted([*found.refused, *refused, *same], key=lambda one: one.number)
+    for number, (path, obstacle) in enumerate(_files(source), start=1):
+        if obstacle:
+            found.refused.append(Refused(path, number, "look", obstacle))
+        else:
+            _look(path, number, _Place(source, key, allow_head), found, headers)
+    images, pictures = _without_pictures(found.jobs, headers)
+    jobs, same = _without_clashes(images)
+    all_refused = sorted([*found.refused, *pictures, *same], key=lambda one: one.number)
     if not jobs and not all_refused:
         raise ScanError(f"{source}: holds no DICOM, NIfTI, NRRD or MetaImage file; nothing to de-identify.")
-    return Plan(tuple(jobs), tuple(all_refused), found.n_passed_over, allow_head)
+    n_copies = len(images) - len(jobs) - len(same)
+    return Plan(tuple(jobs), tuple(all_refused), found.n_passed_over, n_copies, allow_head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +102,26 @@ class _Found:
     n_passed_over: int
 
 
-def _files(source: Path) -> Iterator[Path]:
-    if source.is_file():
-        yield source
+def _files(source: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every file, in the order of their names, and what keeps one from being looked at."""
+    if not source.is_dir():
+        yield source, ""
         return
-    for folder, below, names in os.walk(source):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        yield from (path for path in (Path(folder, name) for name in sorted(names)) if path.is_file())
+    closed: list[OSError] = []
+    for folder, below, names in os.walk(source, onerror=closed.append):
+        links = [name for name in below if Path(folder, name).is_symlink()]
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in links)
+        yield from ((path, _obstacle(path)) for path in (Path(folder, name) for name in sorted([*names, *links])))
+    yield from ((Path(error.filename), f"can't be read: {error.strerror}") for error in closed)
+
+
+def _obstacle(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return "is a link to a folder, which is not followed; give that folder"
+        return "" if path.is_file() else "is no plain file, or a link that leads nowhere"
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
 
 
 def _look(path: Path, number: int, place: _Place, found: _Found, headers: dict[int, Dataset]) -> None:
@@ -114,52 +135,34 @@ def _look(path: Path, number: int, place: _Place, found: _Found, headers: dict[i
                 return
             with quietly():
                 refuse(header, allow_head=place.allow_head)
-                target = _target_of_object(header, place.key)
+                target = target_of_object(header, place.key)
             headers[number] = header
         elif kind in ENDINGS:
-            target = _target_of_image(path, place, ending_of(path, kind))
-        elif kind in _ARCHIVES:
-            raise ScanError("is an archive, or damaged; unpack it and give the folder")
+            target = target_of_image(path, place.source, ending_of(path, kind), place.key)
+        elif kind in _PACKED:
+            raise ScanError("is packed, inside a folder; unpack it, or give an archive by itself")
+        elif kind.startswith("damaged") or (kind == "unknown" and path.name.lower().endswith(_ENDINGS_OF_IMAGES)):
+            raise ScanError("is damaged, or not what its name says")
         else:
             found.n_passed_over += 1
             return
         found.jobs.append(Job(number, path, target, kind, path.stat().st_size))
     except ScanError as error:
-        found.refused.append(Refused(path, number, "look", str(error)))
+        found.refused.append(Refused(path, number, "look", str(error), isinstance(error, AsideError)))
     except parser_errors() as error:
-        reason = f"can't be read or understood ({type(error).__name__})"
+        why = error.strerror if isinstance(error, OSError) else None
+        reason = f"can't be read: {why}" if why else f"can't be read or understood ({type(error).__name__})"
         found.refused.append(Refused(path, number, "look", reason))
 
 
 def _is_media_directory(header: Dataset) -> bool:
-    return str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", "")) == _MEDIA_DIRECTORY
-
-
-def _target_of_object(header: Dataset, key: Key) -> str:
-    name, _ = objects()[str(header.SOPClassUID)]
-    study = key.letters("study", str(header.StudyInstanceUID))
-    series = key.letters("series", str(header.SeriesInstanceUID))
-    instance = key.letters("instance", str(header.SOPInstanceUID), 16)
-    return f"{key.patient(identity_of(header))}/study-{study}/{name}-{series}/{instance}.dcm"
-
-
-def _target_of_image(path: Path, place: _Place, ending: str) -> str:
-    """Name an image after its case: the folders it lies in, or its own name where that tells one case from another."""
-    inside = path.relative_to(place.source).parts if place.source.is_dir() else (place.source.name,)
-    stem = inside[-1].split(".")[0]
-    is_plain = stem.lower() in _PLAIN_NAMES or structure_called(stem) is not None
-    folders = [part for part in inside[:-1] if part.lower() not in _PLAIN_FOLDERS]
-    kept = [part.lower() for part in inside[:-1] if part.lower() in _PLAIN_FOLDERS]
-    whole = place.source.resolve()
-    above = whole.name if whole.is_dir() else whole.parent.name
-    case = [*folders, stem] if not is_plain else folders or [above]
-    name = stem if is_plain else "image"
-    return "/".join([place.key.patient("\0".join(case)), *kept, name + ending])
+    with quietly():
+        return str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", "")) == _MEDIA_DIRECTORY
 
 
 def _without_pictures(jobs: list[Job], headers: dict[int, Dataset]) -> tuple[list[Job], list[Refused]]:
     """Refuse secondary images of another size than their study's scans, which are what screens look like."""
-    sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    sizes: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for header in headers.values():
         if _is_image(header) and not is_secondary(header):
             sizes[str(header.StudyInstanceUID)].add(_size(header))
@@ -167,13 +170,13 @@ def _without_pictures(jobs: list[Job], headers: dict[int, Dataset]) -> tuple[lis
     for job in jobs:
         if _looks_like_picture(headers.get(job.number), sizes):
             reason = "is a secondary image of another size than the scans of its study, as screen copies are"
-            refused.append(Refused(job.source, job.number, "look", reason))
+            refused.append(Refused(job.source, job.number, "look", reason, is_aside=True))
         else:
             kept.append(job)
     return kept, refused
 
 
-def _looks_like_picture(header: Dataset | None, sizes: dict[str, set[tuple[int, int]]]) -> bool:
+def _looks_like_picture(header: Dataset | None, sizes: dict[str, set[tuple[str, str]]]) -> bool:
     if header is None or not _is_image(header) or not is_secondary(header):
         return False
     known = sizes.get(str(header.StudyInstanceUID))
@@ -184,8 +187,9 @@ def _is_image(header: Dataset) -> bool:
     return objects()[str(header.SOPClassUID)][1] == "image"
 
 
-def _size(header: Dataset) -> tuple[int, int]:
-    return int(header.get("Rows") or 0), int(header.get("Columns") or 0)
+def _size(header: Dataset) -> tuple[str, str]:
+    """Return rows and columns as told, which may be no numbers at all."""
+    return str(header.get("Rows")), str(header.get("Columns"))
 
 
 def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[Refused]]:

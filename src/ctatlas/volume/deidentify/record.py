@@ -59,12 +59,15 @@ class Refused:
         Its place among the files of the input in the order of their names, from 1.
     reason : str
         Without values.
+    is_aside : bool
+        Whether no scan misses it: a report, a picture of a screen.
     """
 
     source: Path
     number: int
     stage: str
     reason: str
+    is_aside: bool = False
 
     @property
     def case(self) -> str:
@@ -80,11 +83,14 @@ class Report:
     ----------
     n_passed_over : int
         Files that are no scans (texts, pictures, DICOMDIR); they are not copied.
+    n_copies : int
+        Files that are the same to the byte as another one, which was written once.
     """
 
     written: tuple[Written, ...]
     refused: tuple[Refused, ...]
     n_passed_over: int
+    n_copies: int = 0
 
     @property
     def patients(self) -> tuple[str, ...]:

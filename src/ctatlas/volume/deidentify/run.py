@@ -51,11 +51,11 @@ def deidentify(
     Raises
     ------
     ScanError
-        When there is nothing to do.
+        When there is no such place, or nothing to do in it.
     OutputError
-        When `out` lies inside `source`, or can't be written to.
+        When one of `source` and `out` lies inside the other, or `out` can't be written to.
     """
-    refuse_output_within(source, out)
+    check_places(source, out)
     progress.stage("look at files", 1)
     with opened(source) as place:
         wanted = plan(place, key, allow_head=allow_head)
@@ -83,19 +83,32 @@ def carry_out(
         tuple(sorted(written, key=lambda one: one.file)),
         tuple(sorted(refused, key=lambda one: one.number)),
         wanted.n_passed_over,
+        wanted.n_copies,
     )
 
 
-def refuse_output_within(source: Path, out: Path) -> None:
-    """Refuse to write where the originals lie.
+def check_places(source: Path, out: Path, key: Path | None = None) -> None:
+    """See that there is something to do, and that what is shared holds neither originals nor the key, nor lies in them.
 
     Raises
     ------
+    ScanError
+        When there is no `source`.
     OutputError
     """
-    inside, outside = source.resolve(), out.resolve()
-    if inside == outside or (inside.is_dir() and inside in outside.parents):
+    if not source.exists():
+        raise ScanError(f"{source}: there is no such file or folder; check the path.")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file; name a folder for the output")
+    original, shared = source.resolve(), out.resolve()
+    if shared == original or original in shared.parents:
         raise OutputError(f"{out}: lies inside the input {source}; choose an output folder outside of it")
+    if shared in original.parents:
+        raise OutputError(f"{out}: has the input {source} inside; choose a folder that holds no originals")
+    if key is not None and shared in key.resolve().parents:
+        raise OutputError(
+            f"{key}: lies inside the output {out}; who gets that must not get the key: choose another --key"
+        )
 
 
 def _do(job: Job, *, out: Path, key: Key, allow_head: bool) -> Written | Refused:

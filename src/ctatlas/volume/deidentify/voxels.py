@@ -13,6 +13,7 @@ from ctatlas.volume.limits import AT_MOST_ALONG_AXIS, AT_MOST_ARRAY_BYTES
 
 Beside = Callable[[str], BinaryIO]  # opens a file of that name in the folder of the header
 
+DAMAGED = "can't be read to its end, or has compressed data that are cut off or damaged"
 _PIECE_BYTES = 2**22
 _ROOM_BYTES = 2**20  # read at most to say that something followed the voxels
 
@@ -61,6 +62,11 @@ def check_size(sizes: list[int], itemsize: int) -> int:
     return n_bytes
 
 
+def unreadable() -> tuple[type[Exception], ...]:
+    """Return what reading a file raises that is cut off, damaged or on a bad disk."""
+    return OSError, *gzip_stream.damage()
+
+
 def copy_voxels(image: Stripped, out: BinaryIO) -> None:
     """Write the new header and exactly the voxels; what follows them in the old file stays behind.
 
@@ -85,10 +91,18 @@ def copy_voxels(image: Stripped, out: BinaryIO) -> None:
 def _copy(image: Stripped, out: BinaryIO) -> None:
     left = image.n_bytes
     while left:
-        piece = image.stream.read(min(left, _PIECE_BYTES))
+        piece = _read(image.stream, min(left, _PIECE_BYTES))
         if not piece:
             raise ScanError("has fewer voxels than its header says; the file is cut off")
         out.write(piece)
         left -= len(piece)
-    if image.stream.read(_ROOM_BYTES):
+    if _read(image.stream, _ROOM_BYTES):
         image.removed.append("bytes-after-voxels")
+
+
+def _read(stream: BinaryIO, n_bytes: int) -> bytes:
+    """Read from the old file; what goes wrong with it must not look like a fault of the new one."""
+    try:
+        return stream.read(n_bytes)
+    except unreadable():
+        raise ScanError(DAMAGED) from None

@@ -99,6 +99,15 @@ def names_file(path: Path) -> Path:
     return path.with_name(f"{_stem(path.name)}.labels.json")
 
 
+def has_names(path: Path) -> bool:
+    """Tell whether the names of a label map's ids lie beside it."""
+    return _beside(path) is not None
+
+
+def _beside(path: Path) -> Path | None:
+    return next((file for file in (names_file(path), path.with_name("labels.json")) if file.is_file()), None)
+
+
 def _stem(name: str) -> str:
     ending = next((end for end in _ENDINGS if name.lower().endswith(end)), "")
     return name[: len(name) - len(ending)]
@@ -106,7 +115,7 @@ def _stem(name: str) -> str:
 
 def _names(path: Path, choices: MaskChoices) -> Mapping[int, str] | None:
     """Return id -> name, if anything tells it."""
-    beside = next((file for file in (names_file(path), path.with_name("labels.json")) if file.is_file()), None)
+    beside = _beside(path)
     if beside is None:
         return None if choices.label_set is None else label_set(choices.label_set).labels
     if beside.stat().st_size > AT_MOST_TEXT_HEADER_BYTES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from ctatlas.anatomy import label_set
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.choices import MaskChoices
-from ctatlas.volume.formats.nifti import read_labels, write_mask
+from ctatlas.volume.formats.nifti import read_labels, write_structure
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.names import unique_names
 from ctatlas.volume.segmentation import Segmentation
@@ -20,16 +21,24 @@ if TYPE_CHECKING:
 
 _ENDINGS = (".nii.gz", ".nii")
 _RESULTS = "segmentations"  # below a case's folder. Source: AbdomenAtlas, TotalSegmentator, our own results
+_AT_ONCE = 4  # files; while one waits for the disk another is compressed
 _NO_MASKS = ("ct", "combined_labels")
 
 
 def mask_files(folder: Path) -> dict[str, Path]:
     """Return structure name -> file of a folder of masks, or of the `segmentations/` in a case's folder."""
+    folder = within(folder)
     inside = folder / _RESULTS if (folder / _RESULTS).is_dir() else folder
     files = sorted(file for file in inside.iterdir() if file.is_file() and not file.name.startswith("."))
     named = [(next((end for end in _ENDINGS if file.name.lower().endswith(end)), ""), file) for file in files]
     names = {file.name[: -len(ending)]: file for ending, file in named if ending}
     return {name: file for name, file in names.items() if name.lower() not in _NO_MASKS}
+
+
+def within(folder: Path) -> Path:
+    """Return a folder, or the one that is all there is in it, as archives deliver it."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return within(entries[0]) if len(entries) == 1 and entries[0].is_dir() else folder
 
 
 def read(path: Path, choices: MaskChoices) -> Segmentation:
@@ -64,8 +73,14 @@ def write(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
         raise OutputError(f"{path}: the folder cannot be made: {error.strerror}.") from error
     native = {canonical: name for name, canonical in _canonical(choices.label_set).items()}
     files = unique_names(native.get(name, name) for name in segmentation.names)
-    for (_, mask), name in zip(segmentation.items(), files, strict=True):
-        write_mask(mask, segmentation.grid, path / f"{name}.nii.gz")
+
+    def write_one(name: str, file: str) -> None:
+        place = segmentation.places[name]
+        write_structure(segmentation.layers[place.layer], place.value, segmentation.grid, path / f"{file}.nii.gz")
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(write_one, segmentation.names, files):
+            pass
 
 
 def _masks(files: dict[str, Path], folder: Path) -> Iterator[tuple[Grid, np.ndarray]]:

@@ -142,7 +142,12 @@ def _affine(fields: Mapping[str, str], n_axes: int, where: str) -> np.ndarray:
             f"{where}: does not say how it lies in the patient (Offset and TransformMatrix), so left and right are "
             "unknown; convert the scan anew from its DICOM."
         )
-    spacing = np.array([float(mm) for mm in fields["ElementSpacing"].split()])[:3]
+    spacing = np.array([float(mm) for mm in fields["ElementSpacing"].split()])
+    if not len(spacing) == len(origin.split()) == n_axes:
+        raise ScanError(
+            f"{where}: gives {len(spacing)} voxel sizes and an offset of {len(origin.split())} numbers for {n_axes} "
+            "axes; the header is broken."
+        )
     if not (np.isfinite(spacing) & (spacing > 0)).all():
         raise ScanError(
             f"{where}: voxel size is {fields['ElementSpacing']} mm; expected above 0. The header is broken."
@@ -151,7 +156,7 @@ def _affine(fields: Mapping[str, str], n_axes: int, where: str) -> np.ndarray:
     if directions[:3, 3:].any() or directions[3:, :3].any():
         raise ScanError(f"{where}: its fourth axis leads through space; expected a 3-D CT scan.")
     affine = np.eye(4)
-    affine[:3, :3] = directions[:3, :3].T * spacing
+    affine[:3, :3] = directions[:3, :3].T * spacing[:3]
     affine[:3, 3] = [float(mm) for mm in origin.split()][:3]
     affine[:3] *= RAS_FROM_LPS[:, None]
     return affine

@@ -6,6 +6,7 @@ The voxels are read here rather than through nibabel: straight into the array th
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,6 +23,7 @@ from ctatlas.volume.formats.voxels import (
     check_can_hold,
     check_end,
     pieces_of,
+    pieces_where,
     read_label_map,
     read_volume,
     refuse_shear,
@@ -90,7 +92,7 @@ def read_header(path: Path) -> StoredImage:
 
 def write_volume(volume: Volume, path: Path) -> None:
     """Write a scan's HU as they are, int16 or float32."""
-    _write(volume.array, volume.grid, path, intent=0)
+    _write(volume.array, volume.grid, path, intent=0, compressing=gzip_stream.compressing_scan)
 
 
 def write_mask(mask: np.ndarray, grid: Grid, path: Path) -> None:
@@ -98,6 +100,11 @@ def write_mask(mask: np.ndarray, grid: Grid, path: Path) -> None:
     if mask.dtype != np.bool_:
         raise ValueError(f"mask is {mask.dtype}; expected bool")
     _write(np.asfortranarray(mask).view(np.uint8), grid, path, intent=_LABEL_INTENT)
+
+
+def write_structure(layer: np.ndarray, value: int, grid: Grid, path: Path) -> None:
+    """Write the voxels of an (i, j, k) uint8 layer that equal a value as `write_mask` would, piece by piece."""
+    _write_pieces(pieces_where(layer, value), _new_header(layer.dtype, grid, _LABEL_INTENT), grid, path)
 
 
 def write_labels(labels: np.ndarray, grid: Grid, path: Path) -> None:
@@ -137,37 +144,52 @@ def _header(stream: BinaryIO, path: Path, choices: Choices = AS_IT_IS) -> Stored
     return image
 
 
-def _write(array: np.ndarray, grid: Grid, path: Path, *, intent: int) -> None:
-    """Write an (i, j, k) array as it is, gzipped when the name ends in .gz."""
+def _write(
+    array: np.ndarray,
+    grid: Grid,
+    path: Path,
+    *,
+    intent: int,
+    compressing: Callable[[BinaryIO], BinaryIO] = gzip_stream.compressing,
+) -> None:
+    """Write an (i, j, k) array as it is."""
     if array.shape != grid.shape:
         raise ValueError(f"array of shape {array.shape} on a grid of shape {grid.shape}")
+    _write_pieces(pieces_of(array), _new_header(array.dtype, grid, intent), grid, path, compressing)
+
+
+def _write_pieces(
+    pieces: Iterable[memoryview],
+    header: bytes,
+    grid: Grid,
+    path: Path,
+    compressing: Callable[[BinaryIO], BinaryIO] = gzip_stream.compressing,
+) -> None:
+    """Write header and voxels in file order, gzipped when the name ends in .gz."""
     refuse_shear(grid, path)
     with whole_file(path) as file:
         if path.name.lower().endswith(".gz"):
-            with gzip_stream.compressing(file) as packed:
-                _write_to(packed, array, grid, intent)
+            with compressing(file) as packed:
+                _write_to(packed, header, pieces)
         else:
-            _write_to(file, array, grid, intent)
+            _write_to(file, header, pieces)
 
 
-def _write_to(file: BinaryIO, array: np.ndarray, grid: Grid, intent: int) -> None:
-    """Write header, the empty extension flag and the voxels in file order."""
-    header = _new_header(array, grid, intent)
-    file.write(header.binaryblock)
-    file.write(b"\0" * (int(header["vox_offset"]) - len(header.binaryblock)))
-    for piece in pieces_of(array):
+def _write_to(file: BinaryIO, header: bytes, pieces: Iterable[memoryview]) -> None:
+    file.write(header)
+    for piece in pieces:
         file.write(piece)
 
 
-def _new_header(array: np.ndarray, grid: Grid, intent: int) -> Any:
-    """Return a header whose sform, qform and pixdim agree, without a word about the patient."""
+def _new_header(dtype: np.dtype[Any], grid: Grid, intent: int) -> bytes:
+    """Return a header whose sform, qform and pixdim agree, without a word about the patient, and no extensions."""
     kind, offset = header_kind(1), 352
     if max(grid.shape) > _NIFTI1_AT_MOST:
         kind, offset = header_kind(2), 544
     header = kind(endianness="<")
     header["magic"] = kind.single_magic  # the default is that of a header/image pair
     header.set_data_shape(grid.shape)
-    header.set_data_dtype(array.dtype)
+    header.set_data_dtype(dtype)
     header.set_qform(grid.affine, code=1)
     header.set_sform(grid.affine, code=1)
     header["pixdim"][1:4] = grid.spacing_mm
@@ -175,4 +197,5 @@ def _new_header(array: np.ndarray, grid: Grid, intent: int) -> Any:
     header.set_slope_inter(1, 0)
     header["intent_code"] = intent
     header["vox_offset"] = offset
-    return header
+    block: bytes = header.binaryblock
+    return block.ljust(offset, b"\0")

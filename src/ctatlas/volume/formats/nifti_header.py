@@ -151,6 +151,8 @@ def _affine(raw: Any, where: str) -> tuple[np.ndarray, list[str]]:
             "are unknown; convert the scan anew from its DICOM."
         )
     sform = raw.get_sform(coded=False) if int(raw["sform_code"]) > 0 else None
+    if sform is not None and not np.isfinite(sform).all():
+        raise ScanError(f"{where}: its affine (sform) is no number somewhere; convert the scan anew from its DICOM.")
     try:
         qform = raw.get_qform(coded=False) if int(raw["qform_code"]) > 0 else None
     except (HeaderDataError, ValueError) as error:

@@ -124,7 +124,7 @@ def write_volume(volume: Volume, path: Path) -> None:
     refuse_shear(volume.grid, path)
     with whole_file(path) as file:
         file.write(header_text(volume.grid, volume.array.dtype.str[1:]).encode())
-        with gzip_stream.compressing(file) as packed:
+        with gzip_stream.compressing_scan(file) as packed:
             for piece in pieces_of(volume.array):
                 packed.write(piece)
 

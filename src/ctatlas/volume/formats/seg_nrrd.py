@@ -22,6 +22,7 @@ from ctatlas.volume.formats.nrrd import header_text, opened_nrrd
 from ctatlas.volume.formats.nrrd_header import NrrdHeader
 from ctatlas.volume.formats.voxels import check_end, read_layers, refuse_shear
 from ctatlas.volume.grid import Grid
+from ctatlas.volume.limits import AT_MOST_VOXELS
 from ctatlas.volume.segmentation import Box, Place, Segmentation, box_of
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _whole_grid(fields: Mapping[str, Any], part: Grid) -> Grid | None:
         return None
     start = whole.voxel(part.world((0, 0, 0)))
     fits = (start > -_ON_VOXEL).all() and (start + part.shape < np.array(whole.shape) + _ON_VOXEL).all()
-    return whole if fits and _start(part, whole) is not None and max(whole.shape) <= 2**13 else None
+    return whole if fits and _start(part, whole) is not None and whole.n_voxels <= AT_MOST_VOXELS else None
 
 
 def _restored(found: Segmentation, whole: Grid, where: str) -> Segmentation:

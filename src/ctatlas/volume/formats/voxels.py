@@ -208,6 +208,18 @@ def pieces_of(array: np.ndarray) -> Iterator[memoryview]:
         yield flat[start : start + PIECE_VOXELS].astype(little, copy=False).data.cast("B")
 
 
+def pieces_where(layer: np.ndarray, value: int) -> Iterator[memoryview]:
+    """Yield 1 where an (i, j, k) layer equals a value, else 0, in the order of a file.
+
+    A piece is good until the next one is asked for.
+    """
+    flat = np.asfortranarray(layer).reshape(-1, order="F")
+    buffer = np.empty(min(PIECE_VOXELS, flat.size), np.bool_)
+    for start in range(0, flat.size, PIECE_VOXELS):
+        piece = flat[start : start + PIECE_VOXELS]
+        yield np.equal(piece, value, out=buffer[: piece.size]).data.cast("B")
+
+
 def refuse_shear(grid: Grid, path: Path) -> None:
     """Refuse to write a grid that other readers would take for an orthogonal one."""
     if grid.is_sheared:

@@ -28,7 +28,7 @@ from ctatlas.errors import ScanError
 from ctatlas.volume import Choices, Volume, read
 from tests.volume.formats.dicom.enhanced import enhanced, item
 from tests.volume.formats.dicom.phantom import COLUMNS, ROWS, Phantom, oblique, set_stored
-from tests.volume.formats.dicom.test_read import ORIENTATIONS, exact
+from tests.volume.formats.dicom.test_read import ORIENTATIONS, exact, largest_error_mm
 
 N = 12
 MEND = Choices(repair=True)
@@ -70,6 +70,12 @@ def largest_error_hu(scan: Volume, phantom: Phantom) -> float:
     inner = np.concatenate([world_of_pixels(phantom, k)[2:-2, 1:-1].reshape(-1, 3) for k in kept])
     nearest = np.rint(scan.grid.voxel(inner)).astype(int)
     assert inside[tuple(nearest.T)].all()
+    return largest_error_hu_inside(scan, phantom)
+
+
+def largest_error_hu_inside(scan: Volume, phantom: Phantom) -> float:
+    """Return the worst difference from the field where there are values."""
+    inside = scan.array != -1024
     found = np.argwhere(inside)
     return float(np.abs(scan.array[inside] - field(phantom, scan.grid.world(found))).max())
 
@@ -80,6 +86,10 @@ def tilted(degrees: float) -> POSITIONS:
 
 def further_from(middle: int, mm: float) -> POSITIONS:
     return lambda k, regular: regular + np.array((0, 0, mm * max(0, k - middle)))
+
+
+def parted_at(dataset: Dataset, is_second: bool) -> None:  # noqa: FBT001
+    dataset.AcquisitionNumber = 1 + is_second
 
 
 def proportional_tilt(degrees: float) -> POSITIONS:
@@ -93,7 +103,7 @@ def proportional_tilt(degrees: float) -> POSITIONS:
 
 
 MENDABLE = {
-    "one slice missing": (Phantom(N, without=(4,)), "1 slice missing", "1 missing slices .*: k = 4$"),
+    "one slice missing": (Phantom(N, without=(4,)), "1 slice missing", "1 missing slice .*: k = 4$"),
     "two adjacent missing": (Phantom(N, without=(4, 5)), "2 slices missing", "2 missing slices .*: k = 4, 5$"),
     "variable spacing": (
         Phantom(N, position=further_from(5, 2.0)),
@@ -227,6 +237,80 @@ def test_a_second_image_at_some_places_is_refused(tmp_path: Path) -> None:
         read(folder, MEND)
 
 
+# several stacks in one series
+
+
+def chest_and_pelvis(n_first: int = 7, **values: tuple[object, object]) -> Phantom:
+    """Lay slices from n_first on 60 mm further up and 5 mm sideways, and let headers say so."""
+
+    def change(k: int, dataset: Dataset) -> None:
+        for name, of_both in values.items():
+            setattr(dataset, name, of_both[k >= n_first])
+
+    return Phantom(
+        N, position=lambda k, regular: regular + np.array((5, 0, 60)) * (k >= n_first), change=change, number=4
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"AcquisitionNumber": (1, 2)}, ("acquisition 1", "acquisition 2")),
+        ({"ContrastBolusAgent": ("none", "iodine")}, ("contrast agent none", "contrast agent iodine")),
+    ],
+)
+def test_stacks_beside_each_other_are_parted(
+    tmp_path: Path, values: dict[str, tuple[object, object]], said: tuple[str, str]
+) -> None:
+    phantom = chest_and_pelvis(**values)
+    folder = phantom.write(tmp_path / "ct")
+    scan = read(folder)
+    assert scan.grid.shape == (COLUMNS, ROWS, 7)
+    assert largest_error_mm(scan, phantom) < 1e-4
+    note = scan.facts.notes[0]
+    assert f"({said[0]}) (7 images 3 mm apart)" in note
+    assert f"({said[1]}) (5 images 3 mm apart; fewer images)" in note
+    part = next(n for n in "12" if f"part {n} ({said[1]})" in note)
+    other = read(folder, Choices(series=f"4:{part}"))
+    assert other.grid.shape == (COLUMNS, ROWS, 5)
+    assert largest_error_mm(other, phantom) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "phantom",
+    [
+        chest_and_pelvis(),
+        chest_and_pelvis(10, AcquisitionNumber=(1, 2)),  # two images are no stack
+        Phantom(N, without=(2, 4), position=further_from(6, 60.0), change=lambda k, one: parted_at(one, k >= 6)),
+    ],
+)
+def test_stacks_that_the_headers_do_not_part_are_refused(tmp_path: Path, phantom: Phantom) -> None:
+    with pytest.raises(ScanError, match=r"series 4 \"CT abdomen\" of .* missing .*cannot be mended"):
+        read(phantom.write(tmp_path / "ct"), MEND)
+
+
+def test_stacks_of_an_enhanced_image_are_parted(tmp_path: Path) -> None:
+    phantom = chest_and_pelvis()
+    image = enhanced(
+        phantom,
+        [*range(5, N), *range(5)],
+        change=lambda k, frame: setattr(frame, "FrameContentSequence", item(StackID=f"{1 + (k >= 7)}")),
+    )
+    phantom.save(image, tmp_path / "ct.dcm")
+    assert "part 1 (stack 1) (7 images 3 mm apart)" in read(tmp_path / "ct.dcm").facts.notes[0]
+    scan = read(tmp_path / "ct.dcm", Choices(series="4:2"))
+    assert scan.grid.shape == (COLUMNS, ROWS, 5)
+    assert largest_error_mm(scan, phantom) < 1e-4
+
+
+def test_gaps_too_wide_for_slices_are_named(tmp_path: Path) -> None:
+    phantom = Phantom(N, position=lambda k, regular: regular + np.array((0, 0, 2.2 * (k > 3) + 40.7 * (k > 8))))
+    with pytest.raises(
+        ScanError, match=r"the spacing varies \(.*\); slices are missing between -284.05 and -240.35 mm"
+    ):
+        read(phantom.write(tmp_path / "ct"), MEND)
+
+
 def test_the_same_image_in_another_compression_is_a_copy(tmp_path: Path) -> None:
     phantom = Phantom(N)
     folder = phantom.write(tmp_path / "ct")
@@ -235,7 +319,7 @@ def test_the_same_image_in_another_compression_is_a_copy(tmp_path: Path) -> None
     copy.save_as(folder / "copy", enforce_file_format=True)
     scan = read(folder)
     assert exact(scan, phantom)
-    assert "1 images were copies of others and left out" in scan.facts.notes
+    assert "1 image was a copy of others and left out" in scan.facts.notes
 
 
 def test_two_frames_of_reference_are_two_stacks(tmp_path: Path) -> None:

@@ -9,10 +9,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
 )
@@ -282,6 +286,15 @@ def test_transfer_syntaxes(tmp_path: Path, save: Callable[[Dataset, Path], None]
     assert exact(read(tmp_path / "ct"), phantom)
 
 
+def test_run_lengths_for_more_pixels_than_there_are_are_refused(tmp_path: Path) -> None:
+    def longer(_: int, dataset: Dataset) -> None:
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+        dataset.PixelData = encapsulate([frame + b"\3abcd"])
+
+    refused(Phantom(change=longer), tmp_path / "ct", "more pixels than the header says")
+
+
 def test_files_without_preamble(tmp_path: Path) -> None:
     phantom = Phantom()
     folder = phantom.write(tmp_path / "ct")
@@ -303,6 +316,42 @@ def test_other_files_do_not_matter(tmp_path: Path) -> None:
     (folder / ".hidden.dcm").write_bytes(b"\0" * 128 + b"DICM")
     (folder / "below").mkdir()
     shutil.move(folder / "003.dcm", folder / "below" / "anything")
+    assert exact(read(folder), phantom)
+
+
+def write_directory(folder: Path, names: list[list[str]]) -> None:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, MediaStorageDirectoryStorage
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    records = []
+    for name in names:
+        record = Dataset()
+        record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", name
+        records.append(record)
+    directory = Dataset()
+    directory.file_meta, directory.DirectoryRecordSequence = meta, records
+    directory.save_as(folder / "DICOMDIR", enforce_file_format=True)
+
+
+@pytest.mark.parametrize(
+    ("lost", "notes"), [([], ()), (["CT", "IM9"], ("the DICOMDIR names 1 file that is not there",))]
+)
+def test_a_directory_of_media_tells_what_got_lost(tmp_path: Path, lost: list[str], notes: tuple[str, ...]) -> None:
+    phantom = Phantom(name=lambda k: f"im{k}")
+    phantom.write(tmp_path / "disc" / "ct")
+    write_directory(tmp_path / "disc", [*(["CT", f"IM{k}"] for k in range(6)), *([lost] if lost else [])])
+    scan = read(tmp_path / "disc")
+    assert exact(scan, phantom)
+    assert scan.facts.notes == notes
+
+
+@pytest.mark.parametrize("data", [b"", b"\x04\x00\x20\x12SQ\0\0\x10\0\0\0junkjunkjunkjunk"])
+def test_a_damaged_directory_of_media_does_not_matter(tmp_path: Path, data: bytes) -> None:
+    phantom = Phantom()
+    folder = phantom.write(tmp_path / "disc")
+    write_directory(folder, [])
+    path = folder / "DICOMDIR"
+    path.write_bytes(path.read_bytes()[:-12] + data)
     assert exact(read(folder), phantom)
 
 
@@ -356,7 +405,7 @@ def test_the_same_file_twice_counts_once(tmp_path: Path) -> None:
     shutil.copy(folder / "002.dcm", folder / "002 (1).dcm")
     scan = read(folder)
     assert exact(scan, phantom)
-    assert "1 images were copies" in scan.facts.notes[0]
+    assert "1 image was a copy" in scan.facts.notes[0]
 
 
 def test_several_study_uids_are_noted(tmp_path: Path) -> None:
@@ -477,11 +526,11 @@ def test_the_same_instance_with_other_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (only(3, ImagePositionPatient=None), "1 images without position"),
+        (only(3, ImagePositionPatient=None), "1 image without position"),
         (only(3, ImagePositionPatient=[1, 2]), "ImagePositionPatient is .*; expected 3 numbers"),
         (pixels(PixelSpacing=[0, 1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),
         (pixels(PixelSpacing=[2, -1.5]), "PixelSpacing is .*; expected lengths above 0 mm"),
-        (pixels(PixelSpacing=[60, 60]), "expected at most 50 mm"),
+        (pixels(PixelSpacing=[60, 60]), "expected 0.0001 to 50 mm"),
         (pixels(PhotometricInterpretation="MONOCHROME1"), "MONOCHROME1, expected MONOCHROME2"),
         (pixels(PhotometricInterpretation=None), "lacks PhotometricInterpretation"),
         (pixels(RescaleType="OD"), "rescale type OD"),
@@ -516,6 +565,14 @@ def deflated(folder: Path, phantom: Phantom) -> Path:
 def test_deflated_files(tmp_path: Path) -> None:
     phantom = Phantom()
     assert exact(read(deflated(tmp_path / "ct", phantom)), phantom)
+
+
+def test_a_deflated_file_that_is_cut_off_behind_its_pixels_is_refused(tmp_path: Path) -> None:
+    folder = deflated(tmp_path / "ct", Phantom(change=lambda _, one: one.add_new(0x7FE10010, "OB", bytes(range(256)))))
+    content = (folder / "2.dcm").read_bytes()
+    (folder / "2.dcm").write_bytes(content[:-9])
+    with pytest.raises(ScanError, match=r"2\.dcm: is stored deflated and cut off"):
+        read(folder)
 
 
 def test_inflating_stops_where_no_image_is_that_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

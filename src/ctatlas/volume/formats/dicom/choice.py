@@ -17,7 +17,7 @@ from pathlib import Path
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom.grouping import AT_LEAST_SLICES, Group, differences, groups_of, n_places
 from ctatlas.volume.formats.dicom.headers import Contents, SeriesName
-from ctatlas.volume.formats.dicom.stack import Stack, stack
+from ctatlas.volume.formats.dicom.stack import Stack, blocks_of, stack
 
 _AXIAL_COSINE = 0.8
 _COVERS_MM = 100.0
@@ -128,7 +128,7 @@ def choose(contents: Contents, wanted: str | None, where: str) -> Choice:
 
 def candidates_in(contents: Contents) -> list[Candidate]:
     """Return every stack of CT frames, lowest series number first."""
-    groups = groups_of(contents.frames)
+    groups = [block for group in groups_of(contents.frames) for block in blocks_of(group)]
     of_series: dict[str, list[Group]] = {}
     for group in groups:
         of_series.setdefault(group.series_uid, []).append(group)
@@ -208,6 +208,9 @@ def _said(best: Candidate, others: list[Candidate], present: list[Candidate], co
         passed = [f"{one.label} ({one.size}; {_worse(one, best)})" for one in others]
         more = f"; and {len(passed) - _LISTED} more" if len(passed) > _LISTED else ""
         notes.append(f"took CT series {best.label} ({best.size}); passed over {'; '.join(passed[:_LISTED])}{more}")
+    if contents.n_absent:
+        files = "files that are" if contents.n_absent > 1 else "file that is"
+        notes.append(f"the DICOMDIR names {contents.n_absent} {files} not there")
     small = [one for one in present if not _may_be_volume(one) and one.group.series_uid != best.group.series_uid]
     elsewhere = [f"CT series {one.label} of {one.size}" for one in small]
     elsewhere += _others(contents)

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ctatlas.errors import ScanError
+from ctatlas.settings import settings
+from ctatlas.volume.formats.dicom.codestreams import decoding_seconds
 from ctatlas.volume.formats.dicom.files import quietly
 from ctatlas.volume.formats.dicom.pixel_format import check_format, check_rescale
 from ctatlas.volume.formats.dicom.pixels import stored, words_of
-from ctatlas.volume.formats.dicom.rescaling import put_hounsfield
+from ctatlas.volume.formats.dicom.processes import has_python, put_frames_elsewhere
+from ctatlas.volume.formats.dicom.rescaling import put_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ctatlas.volume.formats.dicom.frames import Frame
+
+# Threads wait for the disk and let numpy work; more than these only wait for each other. A process needs 0.6 s before
+# it decodes. Source: 300 slices of 512 x 512, plain and as JPEG 2000, on 2 cores.
+_MOST_THREADS = 4
+_SECONDS_A_PROCESS = 1.5
 
 
 def hounsfield(frames: Sequence[Frame], where: str) -> np.ndarray:
@@ -71,18 +80,13 @@ def _empty(frames: Sequence[Frame], kind: type[np.generic], where: str) -> np.nd
 
 
 def _fill(array: np.ndarray, frames: Sequence[Frame]) -> bool:
-    """Decode every slice to its place; False when the array's type cannot hold them."""
-    n_parts = min(os.cpu_count() or 1, 4, len(frames))
-    bounds = np.linspace(0, len(frames), n_parts + 1).astype(int)
-
-    def fill(first: int, last: int) -> bool:
-        part = frames[first:last]
-        return all(
-            put_hounsfield(words, frame, array[:, :, first + n].T)
-            for n, (frame, words) in enumerate(zip(part, words_of(part), strict=True))
-        )
-
-    if n_parts == 1:
-        return fill(0, len(frames))
+    """Decode every slice to its place, in parallel parts; False when the array's type cannot hold them."""
+    n_cores = settings().threads or os.cpu_count() or 1
+    n_processes = min(n_cores, int(decoding_seconds(frames) / _SECONDS_A_PROCESS), len(frames))
+    is_slow = n_processes > 1 and has_python()
+    n_parts = n_processes if is_slow else min(n_cores, _MOST_THREADS, len(frames))
+    put = put_frames_elsewhere if is_slow else put_frames
+    bounds = np.linspace(0, len(frames), n_parts + 1).astype(int).tolist()
+    parts = [slice(first, last) for first, last in pairwise(bounds)]
     with ThreadPoolExecutor(n_parts) as pool:
-        return all(pool.map(fill, bounds[:-1].tolist(), bounds[1:].tolist()))
+        return all(pool.map(put, [frames[part] for part in parts], [array[:, :, part] for part in parts]))

@@ -10,18 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom.files import quietly
 from ctatlas.volume.formats.dicom.originals import MOMENTS, MUST_BE_THERE, TAKEN_ALONG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pydicom import Dataset
+    from pydicom import DataElement, Dataset
 
-    from ctatlas.volume.scan import ScanFacts
+    from ctatlas.volume.choices import MaskChoices
+    from ctatlas.volume.scan import ScanFacts, Volume
 
 MANUFACTURER = "ctatlas"
 _NO_MOMENT = ("19000101", "000000")
+_WHO = ("PatientName", "PatientID")  # kept as they are, valid or not: an object must not lose its patient
+_SEXES = ("M", "F", "O")
+_HOW_REMOVED = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,16 @@ class Algorithm:
     name: str
     version: str
     by: str = "AUTOMATIC"  # or SEMIAUTOMATIC, MANUAL
+
+
+UNKNOWN = Algorithm("unknown", "unknown", "SEMIAUTOMATIC")  # of masks that came from elsewhere
+
+
+def on_images_of(choices: MaskChoices, path: Path) -> tuple[Volume, Path]:
+    """Return the scan that a DICOM object shall refer to and where it was read from, or refuse when there is none."""
+    if choices.scan is None or choices.source is None:
+        raise ScanError(f"{path.name}: a DICOM object refers to the CT it was drawn on; give that too (--reference).")
+    return choices.scan, choices.source
 
 
 def derived_uid(*facts: str) -> str:
@@ -44,24 +59,37 @@ def derived_uid(*facts: str) -> str:
 
 def patient_and_study(original: Dataset, facts: ScanFacts) -> Dataset:
     """Return patient and study of the source; what is missing there, or no valid value, is empty or left out."""
-    from pydicom import DataElement, Dataset
-    from pydicom.datadict import dictionary_VR, tag_for_keyword
+    from pydicom import Dataset
 
     taken = Dataset()
     taken.SpecificCharacterSet = "ISO_IR 192"
     taken.StudyInstanceUID = facts.study_uid or derived_uid("study", facts.series_uid or "")
     for keyword in (*MUST_BE_THERE, *TAKEN_ALONG):
-        with quietly():
-            element = original[keyword] if keyword in original else None  # noqa: SIM401 - get() gives the value
-        tag = tag_for_keyword(keyword) or 0
-        if element is not None and element.value:
-            try:
-                taken.add(DataElement(tag, dictionary_VR(tag), element.value))
-            except (TypeError, ValueError):
-                element = None
-        if keyword in MUST_BE_THERE and keyword not in taken:
-            taken.add(DataElement(tag, dictionary_VR(tag), ""))
+        element = _valid(original, keyword)
+        if element is not None:
+            taken.add(element)
+        elif keyword in MUST_BE_THERE:
+            setattr(taken, keyword, "")
+    if taken.get("PatientIdentityRemoved") == "YES" and not any(keyword in taken for keyword in _HOW_REMOVED):
+        taken.DeidentificationMethod = "not stated"  # which of both is there must be. Source: DICOM PS3.3 C.7.1.1
     return taken
+
+
+def _valid(original: Dataset, keyword: str) -> DataElement | None:
+    """Return an element of the source under its proper kind of value; None where it has none that is valid."""
+    from pydicom import DataElement
+    from pydicom.config import IGNORE, RAISE
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+    with quietly():
+        value = original[keyword].value if keyword in original else None
+    if not value or (keyword == "PatientSex" and value not in _SEXES):
+        return None
+    tag, mode = tag_for_keyword(keyword) or 0, IGNORE if keyword in _WHO else RAISE
+    try:
+        return DataElement(tag, dictionary_VR(tag), value, validation_mode=mode)
+    except (TypeError, ValueError):
+        return None
 
 
 def frame_of_reference(facts: ScanFacts) -> str:

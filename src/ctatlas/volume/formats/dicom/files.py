@@ -195,7 +195,7 @@ def _dataset(source: BinaryIO, syntax: str, names: Sequence[str]) -> Dataset:
         source,
         syntax == _IMPLICIT,
         syntax != _BIG_ENDIAN,
-        stop_when=lambda tag, _, __: 0x7FE00008 <= tag < 0x7FE10000,
+        stop_when=lambda tag, _, __: 0x7FE00008 <= int(tag) < 0x7FE10000,  # pydicom compares tags slowly
         specific_tags=_tags(tuple(names)),
     )
 
@@ -209,7 +209,10 @@ def _tags(names: tuple[str, ...]) -> Any:
 
 def _inflate(file: BinaryIO, path: Path) -> bytes:
     """Return the inflated rest of a file."""
-    data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), _AT_MOST_INFLATED_BYTES + 1)
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    data = stream.decompress(file.read(), _AT_MOST_INFLATED_BYTES + 1)
+    if not stream.eof and len(data) <= _AT_MOST_INFLATED_BYTES:
+        raise ScanError(f"{path.name}: is stored deflated and cut off; copy it anew.")
     if len(data) > _AT_MOST_INFLATED_BYTES:
         raise ScanError(
             f"{path.name}: is stored deflated and holds over {_AT_MOST_INFLATED_BYTES / 2**20:.0f} MiB; "

@@ -1,14 +1,15 @@
 """Which frames belong together: one group for every stack of slices that a series could mean.
 
 Frames of a group share series, frame of reference, kind of object, matrix, pixel spacing and orientation. Acquisition,
-time, contrast and the like divide a group only where several images lie at the same place, because real series carry
-many of them along one stack. Source of keys and order: reference/volumes.md §2.2, run on 23 phantoms.
+time, contrast and the like divide a group only where several images lie at the same place, or where it is several
+stacks beside each other (`stack.blocks_of`), because real series carry many of them along one stack.
+Source of keys and order: reference/volumes.md §2.2, run on 23 phantoms.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,16 @@ def n_places(frames: Iterable[Frame]) -> int:
     return len({_place(frame) for frame in frames})
 
 
+def divisions(frames: Iterable[Frame]) -> Iterator[list[tuple[list[Frame], str]]]:
+    """Yield every way to divide frames by one fact: the parts, each with its fact in words, such as "acquisition 2"."""
+    for at, word in enumerate(SEPARATORS.values()):
+        parts: dict[str, list[Frame]] = defaultdict(list)
+        for frame in frames:
+            parts[frame.separators[at]].append(frame)
+        if len(parts) > 1:
+            yield [(part, f"{word} {value}".strip()) for value, part in sorted(parts.items())]
+
+
 def _by_key(frames: Sequence[Frame]) -> dict[tuple[Hashable, ...], list[Frame]]:
     """Sort frames by what the frames of a stack share."""
     exact: dict[tuple[Hashable, ...], list[Frame]] = defaultdict(list)
@@ -128,13 +139,10 @@ def _parted(frames: list[Frame], parted_by: str = "") -> list[tuple[list[Frame],
     n = n_places(frames)
     if n == len(frames):
         return [(frames, parted_by)]
-    for at, word in enumerate(SEPARATORS.values()):
-        parts: dict[str, list[Frame]] = defaultdict(list)
-        for frame in frames:
-            parts[frame.separators[at]].append(frame)
-        is_even = len({len(part) for part in parts.values()}) == 1 < len(parts)
-        if is_even and n >= AT_LEAST_SLICES and all(n_places(part) == n for part in parts.values()):
-            named = ((part, f"{parted_by}, {word} {value}".strip(", ")) for value, part in sorted(parts.items()))
+    for parts in divisions(frames):
+        is_even = len({len(part) for part, _ in parts}) == 1
+        if is_even and n >= AT_LEAST_SLICES and all(n_places(part) == n for part, _ in parts):
+            named = ((part, f"{parted_by}, {fact}".strip(", ")) for part, fact in parts)
             return [division for part, name in named for division in _parted(part, name)]
     return [(frames, parted_by)]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ScanError
-from ctatlas.volume.formats.dicom import elements, frames, pixel_format
+from ctatlas.volume.formats.dicom import elements, frames, media, pixel_format
 from ctatlas.volume.formats.dicom.files import files_in, open_dicom, understanding
 from ctatlas.volume.formats.dicom.frames import Frame, FrameValues, frame_of, frame_values, image_of
 from ctatlas.volume.limits import AT_MOST_SERIES_FILES
@@ -21,6 +21,7 @@ _LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 _NEEDED = sorted(
     {
         *frames.NEEDED,
+        *media.NEEDED,
         *pixel_format.NEEDED,
         *("BurnedInAnnotation", "Modality", "SamplesPerPixel", "SeriesDescription", "SeriesNumber"),
         "SpecificCharacterSet",
@@ -61,6 +62,7 @@ class Contents:
     set_aside: tuple[SetAside, ...]
     names: dict[str, SeriesName]  # by series UID
     n_other_files: int
+    n_absent: int  # files that a DICOMDIR names and that are not there
 
 
 def contents_of(place: Path) -> Contents:
@@ -74,25 +76,30 @@ def contents_of(place: Path) -> Contents:
     found: list[Frame] = []
     set_aside: list[SetAside] = []
     names: dict[str, SeriesName] = {}
-    n_files = n_dicom = 0
+    named: set[str] = set()
+    paths: list[Path] = []
+    n_dicom = 0
     for path in files_in(place):
-        n_files += 1
+        paths.append(path)
         file = open_dicom(path, _NEEDED)
         if file is None:
             continue
         n_dicom += 1
+        if file.is_media_directory:
+            named |= media.named_in(file)
+            continue
         with understanding(path):
             uid = elements.text(file.dataset, "SeriesInstanceUID")
             if uid not in names:
                 names[uid] = _name(file)
             what = _what_else(file)
             if what is not None:
-                set_aside += [SetAside(path, uid, what)] if what else []
+                set_aside.append(SetAside(path, uid, what))
             else:
                 _add_frames(file, uid, found, set_aside)
         if max(n_dicom, len(found)) > AT_MOST_SERIES_FILES:
             raise ScanError(f"{place.name}: holds over {AT_MOST_SERIES_FILES} DICOM images; give one scan's folder.")
-    return Contents(tuple(found), tuple(set_aside), names, n_files - n_dicom)
+    return Contents(tuple(found), tuple(set_aside), names, len(paths) - n_dicom, media.n_absent(named, paths))
 
 
 def first_study_uid(path: Path) -> str:
@@ -110,9 +117,7 @@ def _name(file: DicomFile) -> SeriesName:
 
 
 def _what_else(file: DicomFile) -> str | None:
-    """Say what an object is if it is no CT image, empty for what is not worth a word, None for a CT image."""
-    if file.is_media_directory:
-        return ""
+    """Say what an object is if it is no CT image, None for a CT image."""
     dataset = file.dataset
     modality, sop_class = elements.text(dataset, "Modality").upper(), elements.text(dataset, "SOPClassUID")
     if modality != "CT":

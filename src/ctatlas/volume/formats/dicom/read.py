@@ -18,6 +18,8 @@ from ctatlas.volume.scan import ImagePlane, ScanFacts, SliceFacts, Volume
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ctatlas.volume.formats.dicom.stack import Stack
+
 
 def read(path: Path, choices: Choices = AS_IT_IS) -> Volume:
     """Read the CT series of a folder (and what lies below it), or of one enhanced multi-frame file.
@@ -39,19 +41,37 @@ def read(path: Path, choices: Choices = AS_IT_IS) -> Volume:
     ScanError
         When there is no CT series, none that the rule prefers, or one that needs what was not allowed.
     """
+    chosen, planned = _planned(path, choices)
+    where = path.name or str(path)
+    array = resampled(hounsfield(chosen.candidate.stack.frames, where), planned)
+    return Volume(array, planned.grid, _facts(chosen, planned, where))
+
+
+def look(path: Path, choices: Choices = AS_IT_IS) -> ScanFacts:
+    """Tell from the headers alone what `read` would say of a scan, or refuse it so; of pixels it knows nothing.
+
+    Raises
+    ------
+    ScanError
+        As `read` does, except for what is wrong with pixels.
+    """
+    chosen, planned = _planned(path, choices)
+    return _facts(chosen, planned, path.name or str(path))
+
+
+def _planned(path: Path, choices: Choices) -> tuple[Choice, Plan]:
+    """Choose a series, check it, and say how its slices become a grid."""
     where = path.name or str(path)
     contents = contents_of(path)
     chosen = choose(contents, choices.series, where)
     _check(chosen, contents, choices, path)
-    stack = chosen.candidate.stack
     try:
-        planned = plan(stack)
+        planned = plan(chosen.candidate.stack)
     except ValueError as error:
         raise ScanError(f"{where}: {error}. The headers are broken: export the series anew.") from error
     check_shape(planned.grid.shape, 2, where)
     check_grid(planned.grid, where)
-    array = resampled(hounsfield(stack.frames, where), planned)
-    return Volume(array, planned.grid, _facts(chosen, planned, where))
+    return chosen, planned
 
 
 def _check(chosen: Choice, contents: Contents, choices: Choices, path: Path) -> None:
@@ -65,26 +85,30 @@ def _check(chosen: Choice, contents: Contents, choices: Choices, path: Path) -> 
     n_lost = sum(other.what == NO_PLACE for other in contents.set_aside if other.series_uid == uid)
     if n_lost:
         raise ScanError(
-            f"{where}: {series} has {n_lost} images without position; expected "
+            f"{where}: {series} has {n_lost} image{'s' * (n_lost > 1)} without position; expected "
             "ImagePositionPatient and ImageOrientationPatient in each. Export the series anew."
         )
     defects = [defect.text for defect in stack.defects]
     at_least = AT_LEAST_SLICES if choices.series is None else 2  # who names a series knows that it is short
-    if len(stack.frames) < at_least:
-        defects.append(f"a volume has at least {at_least} images")
-    may_mend = stack.is_mendable and len(stack.frames) >= at_least
-    if not defects or (may_mend and choices.repair):
-        return
     n = len(stack.frames)
-    remedy = (
-        "Export the whole series anew, or have it resampled: --repair"
-        if may_mend
-        else ("This cannot be mended by resampling: export the whole series anew.")
-    )
-    raise ScanError(
-        f"{where}: {series} of {n} image{'s' * (n != 1)} is irregular: "
-        f"{'; '.join([*defects, *chosen.left_out])}. {remedy}"
-    )
+    if n < at_least:
+        defects.append(f"a volume has at least {at_least} images")
+    may_mend = stack.is_mendable and n >= at_least
+    if defects and not (may_mend and choices.repair):
+        raise ScanError(
+            f"{where}: {series} of {n} image{'s' * (n != 1)} is irregular: "
+            f"{'; '.join([*defects, *chosen.left_out])}. {_remedy(stack, may_mend=may_mend)}"
+        )
+
+
+def _remedy(stack: Stack, *, may_mend: bool) -> str:
+    """Say what to do about a stack that is refused."""
+    if may_mend:
+        return "Export the whole series anew, or have it resampled: --repair"
+    if stack.is_regular:
+        named = ", or read what there is by naming it: --series" if len(stack.frames) == 2 else ""
+        return f"Give the folder of the whole series{named}"
+    return "This cannot be mended by resampling: export the whole series anew."
 
 
 def _facts(chosen: Choice, planned: Plan, where: str) -> ScanFacts:
@@ -100,7 +124,8 @@ def _facts(chosen: Choice, planned: Plan, where: str) -> ScanFacts:
     if len(studies) > 1:
         notes.append(f"the images of this series name {len(studies)} studies")
     if group.n_copies:
-        notes.append(f"{group.n_copies} images were copies of others and left out")
+        were = "images were copies" if group.n_copies > 1 else "image was a copy"
+        notes.append(f"{group.n_copies} {were} of others and left out")
     return ScanFacts(
         source=where,
         kind="dicom",

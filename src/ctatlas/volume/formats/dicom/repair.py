@@ -109,7 +109,8 @@ def _slices(stack: Stack) -> tuple[np.ndarray, np.ndarray, list[str]]:
     weight[weight < _ON_SLICE] = 0.0
     if stack.steps is not None:
         made = np.flatnonzero(weight).tolist()
-        return below, weight, [f"{len(made)} missing slices interpolated linearly: k = {', '.join(map(str, made))}"]
+        what = f"{len(made)} missing slice{'s' * (len(made) > 1)}"
+        return below, weight, [f"{what} interpolated linearly: k = {', '.join(map(str, made))}"]
     gaps = np.diff(along)
     line = (
         f"uneven slice distances ({gaps.min():.2f} to {gaps.max():.2f} mm) resampled linearly to "

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctatlas.volume.formats.dicom.pixels import padding_of, stored
+from ctatlas.volume.formats.dicom.pixels import padding_of, stored, words_of
 from ctatlas.volume.hounsfield import PADDING_HU
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ctatlas.volume.formats.dicom.frames import Frame
     from ctatlas.volume.formats.dicom.pixel_format import LookupTable
 
 _INT16 = np.iinfo(np.int16)
+
+
+def put_frames(frames: Sequence[Frame], out: np.ndarray) -> bool:
+    """Write the HU of slices to an (i, j, k) array in Fortran order, as `put_hounsfield` does each."""
+    return all(
+        put_hounsfield(words, frame, plane) for words, frame, plane in zip(words_of(frames), frames, out.T, strict=True)
+    )
 
 
 def put_hounsfield(words: np.ndarray, frame: Frame, out: np.ndarray) -> bool:

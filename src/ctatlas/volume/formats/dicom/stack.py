@@ -8,13 +8,13 @@ reference/volumes.md §2.2 to §2.4, run on 23 phantoms and all fixture series.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
 from ctatlas.volume.formats.dicom.frames import Frame
-from ctatlas.volume.formats.dicom.grouping import Group
+from ctatlas.volume.formats.dicom.grouping import AT_LEAST_SLICES, Group, divisions, n_places
 
 _DIRECTION_LENGTH_OFF = 1e-2
 _DIRECTIONS_COSINE = 1e-3
@@ -123,6 +123,24 @@ def stack(group: Group) -> Stack:
     return Stack(frames, axes, positions, along, steps, lean, tuple(defects))
 
 
+def blocks_of(group: Group) -> list[Group]:
+    """Divide a group that no resampling makes one stack, by the first fact that leaves regular stacks; else keep it.
+
+    So chest and pelvis of one series are two stacks if the scanner says so, by acquisition or stack, and not one with a
+    large hole.
+    """
+    if stack(group).is_mendable or n_places(group.frames) < len(group.frames):
+        return [group]
+    for parts in divisions(group.frames):
+        blocks = [
+            replace(group, frames=tuple(frames), parted_by=f"{group.parted_by}, {fact}".strip(", "))
+            for frames, fact in parts
+        ]
+        if all(len(block.frames) >= AT_LEAST_SLICES and stack(block).is_regular for block in blocks):
+            return blocks
+    return [group]
+
+
 def _axes(frames: Sequence[Frame]) -> np.ndarray | None:
     """Return unit vectors (LPS) of growing column index, growing row index, and their normal; None when askew."""
     row, column = np.median([frame.orientation for frame in frames], axis=0).reshape(2, 3)
@@ -174,7 +192,8 @@ def _gaps(along: np.ndarray) -> tuple[np.ndarray | None, list[Defect]]:
         runs = [(mm, len(list(run))) for mm, run in groupby(round(float(gap), 2) for gap in gaps)]
         listed = ", ".join(f"{mm:.2f} mm x {n}" for mm, n in runs[:6])
         text = f"the spacing varies ({listed}{', …' if len(runs) > 6 else ''})"
-        return None, [Defect(text, bool(gaps.max() <= _BRIDGED_MM))]
+        wide = np.flatnonzero(gaps > _BRIDGED_MM)
+        return None, [Defect(text, not wide.size), *_missing(places, wide)]
     if (steps == 1).all():
         even = np.linspace(places[0], places[-1], len(places))
         off = float(np.abs(places - even).max())
@@ -187,6 +206,14 @@ def _gaps(along: np.ndarray) -> tuple[np.ndarray | None, list[Defect]]:
     text = f"{n_missing} slice{'s' * (n_missing > 1)} missing ({', '.join(missing[:4])}{more})"
     may_be_bridged = gaps.max() <= _BRIDGED_MM and n_missing <= _BRIDGED_SHARE * len(places)
     return steps, [Defect(text, bool(may_be_bridged))]
+
+
+def _missing(places: np.ndarray, wide: np.ndarray) -> list[Defect]:
+    """Name gaps that are too wide to be a distance from slice to slice."""
+    if not wide.size:
+        return []
+    named = ", ".join(f"{places[n]:.2f} and {places[n + 1]:.2f} mm" for n in wide[:3])
+    return [Defect(f"slices are missing between {named}{', …' if len(wide) > 3 else ''}")]
 
 
 def _off_line(positions: np.ndarray, along: np.ndarray) -> list[Defect]:

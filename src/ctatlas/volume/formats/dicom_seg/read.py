@@ -65,12 +65,13 @@ def read_dicom_seg(path: Path, scan: Volume | None = None, grid: Grid | None = N
     planes = _own_planes(seg) if wanted is None else _planes_on(seg, scan, wanted)
     check_shape(planes.shape, 1, seg.where)
     images = _images(seg, planes)
+    notes = ("its masks are fractions, of which a half and more count",) if seg.kind == "FRACTIONAL" else ()
     if wanted is not None:
-        return on_grid(images, planes, wanted)
+        return replace(on_grid(images, planes, wanted), notes=notes)
     if planes.grid is None:
         raise ScanError(f"{seg.where}: its frames lean or lie unevenly; give the CT they were drawn on.")
     check_grid(planes.grid, seg.where)
-    return Segmentation(planes.grid, images.layers, images.places)
+    return Segmentation(planes.grid, images.layers, images.places, notes)
 
 
 def _directions(seg: SegFile) -> tuple[np.ndarray, np.ndarray]:

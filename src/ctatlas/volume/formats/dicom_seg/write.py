@@ -18,11 +18,13 @@ import ctatlas
 from ctatlas.volume.formats.dicom.codes import Code, StructureCode, code_of, color_of
 from ctatlas.volume.formats.dicom.derived import (
     MANUFACTURER,
+    UNKNOWN,
     Algorithm,
     derived_uid,
     frame_of_reference,
     moment,
     name_of_content,
+    on_images_of,
     patient_and_study,
     save,
     series_number,
@@ -35,6 +37,7 @@ from ctatlas.volume.formats.dicom_seg.packing import Bits, RunLengths
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from ctatlas.volume.choices import MaskChoices
     from ctatlas.volume.scan import ScanFacts, Volume
     from ctatlas.volume.segmentation import Segmentation
 
@@ -42,6 +45,7 @@ Kind = Literal["binary", "labelmap"]
 KINDS: tuple[Kind, ...] = ("binary", "labelmap")
 _SOURCE_IMAGE = Code("DCM", "121322", "Source image for image processing operation")
 _SEGMENTATION = Code("DCM", "113076", "Segmentation")
+_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # CT Image Storage
 _SERIES_OFFSET = 1000
 _LABEL_HOLDS = 64
 
@@ -53,6 +57,18 @@ class _Frame:
     segment: int
     image: int
     pixels: np.ndarray
+
+
+def write(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
+    """Write masks that came from elsewhere, for `ctatlas.volume.write`; `write_dicom_seg` says more."""
+    scan, source = on_images_of(choices, path)
+    write_dicom_seg(segmentation, scan, source, path, algorithm=UNKNOWN)
+
+
+def write_label_map(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
+    """Do the same as a Label Map Segmentation."""
+    scan, source = on_images_of(choices, path)
+    write_dicom_seg(segmentation, scan, source, path, algorithm=UNKNOWN, kind="labelmap")
 
 
 def write_dicom_seg(
@@ -105,7 +121,7 @@ def write_dicom_seg(
         seg.PerFrameFunctionalGroupsSequence = groups
         seg.NumberOfFrames = len(groups)
         seg.PixelData = packed.joined()
-        _reference_once(seg, facts, originals)
+        _reference_each_once(seg, originals)
         _name(seg, facts, [kind, algorithm.name, algorithm.version, algorithm.by, *images.names])
     save(seg, path)
 
@@ -163,19 +179,26 @@ def _stand_ins(facts: ScanFacts, originals: Sequence[Dataset]) -> list[Dataset]:
     common.Rows, common.Columns = facts.plane.rows, facts.plane.columns
     common.PixelSpacing = [format_number_as_ds(mm) for mm in facts.plane.spacing_mm]
     common.ImageOrientationPatient = [format_number_as_ds(part) for part in facts.plane.orientation]
-    if (thickness := originals[0].get("SliceThickness")) is not None:
-        common.SliceThickness = thickness
+    common.SliceThickness = format_number_as_ds(_thickness_mm(originals[0]) or planes_of(facts).gap_mm)
     for keyword in EQUIPMENT:
         if value := originals[0].get(keyword):
             setattr(common, keyword, value)
     stand_ins = []
-    for original, image in zip(originals, facts.slices, strict=True):
+    for number, image in enumerate(facts.slices):
         stand_in = deepcopy(common)
-        stand_in.SOPClassUID = original.SOPClassUID
-        stand_in.SOPInstanceUID = image.instance_uid
+        stand_in.SOPClassUID = _CT_IMAGE
+        stand_in.SOPInstanceUID = f"2.25.{1000 + number}"  # frames of one image share theirs, which highdicom dislikes
         stand_in.ImagePositionPatient = [format_number_as_ds(mm) for mm in image.position_mm]
         stand_ins.append(stand_in)
     return stand_ins
+
+
+def _thickness_mm(original: Dataset) -> float:
+    """Return what a header says of it, 0 where that is nothing or no number."""
+    try:
+        return max(float(original.get("SliceThickness") or 0), 0.0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _description(number: int, name: str, algorithm: Algorithm) -> Any:
@@ -278,10 +301,8 @@ def _functional_groups(frame: _Frame, facts: ScanFacts, references: Sequence[Dat
     return item
 
 
-def _reference_once(seg: Dataset, facts: ScanFacts, originals: Sequence[Dataset]) -> None:
-    """Name each image once also where many frames lie in one file."""
-    if len({one.instance_uid for one in facts.slices}) == len(facts.slices):
-        return
+def _reference_each_once(seg: Dataset, originals: Sequence[Dataset]) -> None:
+    """Name each image once, as what it is, also where many frames lie in one file."""
     firsts = {str(original.SOPInstanceUID): _plain_reference(original) for original in originals}
     seg.SourceImageSequence = list(firsts.values())
     seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence = list(firsts.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,25 +25,12 @@ _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 _BENT = 0.1  # of the gap
 
 
-@dataclass(frozen=True, slots=True)
-class Contoured:
-    """Masks of an RTSTRUCT, and what was noticed on the way, one line each."""
-
-    segmentation: Segmentation
-    notes: tuple[str, ...]
-
-
 def read(path: Path, choices: MaskChoices = NOTHING_KNOWN) -> Segmentation:
     """Read an RTSTRUCT file for `read_segmentation`."""
-    return contoured(path, choices.scan, choices.grid).segmentation
+    return read_rtstruct(path, choices.scan, choices.grid)
 
 
-def read_rtstruct(path: Path, scan: Volume) -> Segmentation:
-    """Read the masks of an RTSTRUCT file on the grid of its CT; see `contoured`."""
-    return contoured(path, scan).segmentation
-
-
-def contoured(path: Path, scan: Volume | None = None, grid: Grid | None = None) -> Contoured:
+def read_rtstruct(path: Path, scan: Volume | None = None, grid: Grid | None = None) -> Segmentation:
     """Fill the contours of an RTSTRUCT file.
 
     Parameters
@@ -56,8 +43,9 @@ def contoured(path: Path, scan: Volume | None = None, grid: Grid | None = None) 
 
     Returns
     -------
-    Contoured
-        A pixel whose centre an odd number of lines encloses is in. Nothing is filled between images.
+    Segmentation
+        A pixel whose centre an odd number of lines encloses is in. Nothing is filled between images. Its notes name
+        what has no contour, or others than closed ones, or is not drawn on every slice.
 
     Raises
     ------
@@ -67,7 +55,9 @@ def contoured(path: Path, scan: Volume | None = None, grid: Grid | None = None) 
     told = drawings(path)
     wanted = scan.grid if grid is None and scan is not None else grid
     if wanted is None:
-        raise ScanError(f"{told.where}: contours have no voxels of their own; give the CT they were drawn on too.")
+        raise ScanError(
+            f"{told.where}: contours have no voxels of their own; give the CT they were drawn on too (--reference)."
+        )
     facts = scan.facts if scan is not None else None
     if facts is not None and facts.series_uid and told.series_uids and facts.series_uid not in told.series_uids:
         raise ScanError(
@@ -78,7 +68,7 @@ def contoured(path: Path, scan: Volume | None = None, grid: Grid | None = None) 
     on_image = [_images_of(drawing, planes, facts, told.where) for drawing in told.drawings]
     masks = Segmentation.from_masks(planes.index_grid, _masks(told, on_image, planes))
     notes = [note for one, images in zip(told.drawings, on_image, strict=True) for note in _notes(one, images)]
-    return Contoured(on_grid(masks, planes, wanted), tuple(notes))
+    return replace(on_grid(masks, planes, wanted), notes=tuple(notes))
 
 
 def _planes(told: Drawings, facts: ScanFacts | None, grid: Grid) -> Planes:

@@ -16,11 +16,13 @@ import ctatlas
 from ctatlas.volume.formats.dicom.codes import ALTERED_STRUCTURE, code_of, color_of
 from ctatlas.volume.formats.dicom.derived import (
     MANUFACTURER,
+    UNKNOWN,
     Algorithm,
     derived_uid,
     frame_of_reference,
     moment,
     name_of_content,
+    on_images_of,
     patient_and_study,
     save,
     series_number,
@@ -34,6 +36,7 @@ from ctatlas.volume.formats.rtstruct.encoding import contour_item, image_sequenc
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from ctatlas.volume.choices import MaskChoices
     from ctatlas.volume.scan import ScanFacts, Volume
     from ctatlas.volume.segmentation import Segmentation
 
@@ -42,6 +45,12 @@ _STUDY = "1.2.840.10008.3.1.2.3.1"  # retired class, yet what RT objects name st
 _SERIES_OFFSET = 2000
 _NAME_HOLDS = 64
 _CONTOURS = 0x30060040
+
+
+def write(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
+    """Write masks that came from elsewhere, for `ctatlas.volume.write`; `write_rtstruct` says more."""
+    scan, source = on_images_of(choices, path)
+    write_rtstruct(segmentation, scan, source, path, algorithm=UNKNOWN)
 
 
 def write_rtstruct(segmentation: Segmentation, scan: Volume, source: Path, path: Path, *, algorithm: Algorithm) -> None:
