@@ -218,7 +218,8 @@ TRIALS = (
     Trial("field_mismatch", "a bladder without a pelvis", _bladder_in_the_chest, ("urinary_bladder",)),
     Trial("combined_differs", "1 to 50 voxels changed", made.emptied, ("liver", "spleen", "aorta")),
     Trial("aorta_protocol", "annotated from or to amid the liver", made.cut_beside("liver"), ("aorta",)),
-    Trial("empty_stomach_regions", "lumen or gas left out", made.lumen_left_out, ("stomach",)),
+    Trial("empty_stomach_regions", "lumen left out", made.lumen_left_out, ("stomach",)),
+    Trial("empty_stomach_regions", "gas left out", made.gas_left_out, ("stomach",)),
     Trial("blurry_vena_cava", "ragged by noise of 9 mm", made.blurred, ("inferior_vena_cava",)),
 )  # fmt: skip
 

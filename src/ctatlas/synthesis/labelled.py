@@ -78,11 +78,12 @@ def scaled_about_centre(scan: LabelledScan, name: str, factor: float) -> np.ndar
 
 def shifted(mask: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Move a mask by whole voxels; what leaves the grid is lost."""
-    moved_mask = np.zeros_like(mask)
-    into = tuple(slice(max(0, s), n + min(0, s)) for s, n in zip(shift.tolist(), mask.shape, strict=True))
-    out_of = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(shift.tolist(), mask.shape, strict=True))
-    moved_mask[into] = mask[out_of]
-    return moved_mask
+    moved = np.zeros_like(mask)
+    if (np.abs(shift) < mask.shape).all():
+        steps = list(zip(shift.tolist(), mask.shape, strict=True))
+        into = tuple(slice(max(0, step), n + min(0, step)) for step, n in steps)
+        moved[into] = mask[tuple(slice(max(0, -step), n - max(0, step)) for step, n in steps)]
+    return moved
 
 
 def touches_end(mask: np.ndarray) -> bool:

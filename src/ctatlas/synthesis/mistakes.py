@@ -142,7 +142,10 @@ def moved(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledSc
         mask = shifted(scan.masks[name], shift.astype(int))
         is_in_view = np.count_nonzero(mask) > 0.9 * np.count_nonzero(scan.masks[name])
         parent = structures()[name].parent
-        if is_in_view and not (parent in scan.masks and (mask & scan.masks[parent]).any()):
+        at_end = any(
+            side.start < 3 or side.stop > n - 3 for side, n in zip(box_of(mask) or (), mask.shape, strict=False)
+        )
+        if is_in_view and not at_end and not (parent in scan.masks and (mask & scan.masks[parent]).any()):
             return scan.holding(**{name: mask})
     return None
 
@@ -271,17 +274,20 @@ def cut_beside(other: str) -> Mistake:
 
 
 def lumen_left_out(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledScan | None:
-    """Leave out what lies deeper in a hollow organ than its wall, or its gas."""
-    deep_mm = depth_mm(scan, name)
-    gas = scan.masks[name] & (scan.hu < -300)
-    inner = (
-        ndimage.binary_opening(gas)
-        if rng.random() < 0.5
-        else deep_mm > rng.uniform(1.1, 1.6) * max(scan.grid.spacing_mm)
-    )
-    if np.count_nonzero(inner) * scan.grid.voxel_ml < 12.0:
-        return None
-    return scan.holding(**{name: scan.masks[name] & ~inner})
+    """Leave out what lies deeper in a hollow organ than its wall."""
+    return _left_out(scan, name, depth_mm(scan, name) > rng.uniform(1.1, 1.6) * max(scan.grid.spacing_mm))
+
+
+def gas_left_out(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledScan | None:
+    """Leave out the gas in a hollow organ."""
+    del rng
+    return _left_out(scan, name, np.asarray(ndimage.binary_opening(scan.masks[name] & (scan.hu < -300))))
+
+
+def _left_out(scan: LabelledScan, name: str, inner: np.ndarray) -> LabelledScan | None:
+    """Take voxels from a structure, where they are 10 mL at least."""
+    inner_ml = np.count_nonzero(inner) * scan.grid.voxel_ml
+    return scan.holding(**{name: scan.masks[name] & ~inner}) if inner_ml >= 10.0 else None
 
 
 def filled_with_gas(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledScan | None:

@@ -13,7 +13,7 @@ from ctatlas.anatomy_rules.checks.subject import Subject
 from ctatlas.anatomy_rules.components import Box
 
 FACES_TO_SURFACE = 2 / 3  # voxel faces over-count a surface by 3/2, the mean of |x| + |y| + |z| over directions
-FEW_SLICES = 6  # of fewer the last one says nothing
+FEW_SLICES = 4  # of fewer the last one says nothing
 
 
 @check("leak")
@@ -55,12 +55,10 @@ def flat_cut(name: str, subject: Subject, *, at_most_ratio: float, at_least_shar
     was cut.
     """
     box = subject.box(name)
-    if box is None:
+    if box is None or min(side.stop - side.start for side in box) < FEW_SLICES:
         return
     for axis in range(3):
         areas = subject.areas_mm2(name, axis)
-        if len(areas) < FEW_SLICES:
-            continue
         last = len(areas) - 1
         for at, before, beyond in ((0, 1, box[axis].start - 1), (last, last - 1, box[axis].stop)):
             share, ratio = float(areas[at] / areas.max()), float(areas[at] / max(areas[before], 1e-6))

@@ -61,12 +61,12 @@ def gap(name: str, subject: Subject, *, at_most_mm: float, at_least_ml: float) -
 
 
 @check("empty_slices")
-def empty_slices(name: str, subject: Subject, *, at_most_mm: float) -> Iterator[Sign]:
-    """Find slices without a structure that has voxels above and below them."""
+def empty_slices(name: str, subject: Subject, *, at_most_mm: float, at_least_ml: float = 0.5) -> Iterator[Sign]:
+    """Find slices without a structure that has voxels above and below them; smaller pieces are not looked at."""
     box, axis = subject.box(name), subject.along
     if box is None:
         return
-    filled = np.flatnonzero(subject.areas_mm2(name, axis))
+    filled = _slices_with_pieces(name, subject, at_least_ml) - box[axis].start
     step_mm = subject.grid.spacing_mm[axis]
     for before, after in pairwise(filled.tolist()):
         empty_mm = (after - before - 1) * step_mm
@@ -94,6 +94,16 @@ def holes(name: str, subject: Subject, *, at_most_ml: float) -> Iterator[Sign]:
         where = max(large, key=lambda cavity: cavity.volume_ml).box
         fix = Fix("fill_holes", box, add=enclosed)
         yield Sign(f"holes of {total_ml:.1f} mL inside", total_ml, at_most_ml, "mL", where, fix)
+
+
+def _slices_with_pieces(name: str, subject: Subject, at_least_ml: float) -> np.ndarray:
+    """Return the indices, along the body, of the slices that show pieces of at least a volume."""
+    shown = np.zeros(subject.grid.shape[subject.along], dtype=bool)
+    across = tuple(axis for axis in range(3) if axis != subject.along)
+    for piece in subject.pieces(name):
+        if piece.volume_ml >= at_least_ml:
+            shown[piece.box[subject.along]] |= subject.anatomy.voxels(name, piece).any(axis=across)
+    return np.flatnonzero(shown)
 
 
 def _without(name: str, subject: Subject, kept: Sequence[Component], drop_below_ml: float) -> Fix | None:

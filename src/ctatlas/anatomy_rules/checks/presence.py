@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from ctatlas.anatomy import structures
@@ -89,8 +88,6 @@ def _is_in_view(subject: Subject, evidence: Evidence) -> bool:
     references = subject.present(evidence.of)
     if sum(subject.volume_ml(name) for name in references) < SIZABLE_ML:
         return False
-    heights = subject.anatomy.points_mm(references)[:, UP]
-    low_mm, high_mm = subject.z_range_mm
-    below_mm, above_mm = float(np.quantile(heights, 0.02)) - low_mm, high_mm - float(np.quantile(heights, 0.98))
+    below_mm, above_mm = subject.room_mm(references)
     reaches_low = evidence.below_mm is None or below_mm >= evidence.below_mm
     return reaches_low and (evidence.above_mm is None or above_mm >= evidence.above_mm)

@@ -13,6 +13,7 @@ from ctatlas.anatomy_rules.components import Box
 
 FACES_TO_OUTLINE = np.pi / 4  # voxel edges over-count an outline in the plane by 4/pi
 NEIGHBOURS = 3  # slices on either side that say what is usual here
+AT_MOST_ROUGH = 1.3  # times the outline of a disc of the same area
 ROUND_PART = 0.4  # of the largest area: smaller slices are those of the ends, which always differ much
 
 
@@ -27,6 +28,7 @@ def step(name: str, subject: Subject, *, at_most_mm: float) -> Iterator[Sign]:
     outlines_mm = _outlines_mm(mask, _in_plane_mm(subject))
     pixel_mm2 = float(np.prod(_in_plane_mm(subject)))
     differs_mm2 = np.count_nonzero(mask[:, :, 1:] != mask[:, :, :-1], axis=(0, 1)) * pixel_mm2
+    outlines_mm = np.minimum(outlines_mm, AT_MOST_ROUGH * np.sqrt(4 * np.pi * areas))  # vessels in a liver hide a step
     moves_mm = differs_mm2 / np.maximum((outlines_mm[1:] + outlines_mm[:-1]) / 2, 1e-6)
     is_round = np.minimum(areas[1:], areas[:-1]) > ROUND_PART * areas.max()
     excess_mm = np.array([_excess(moves_mm, at) for at in range(len(moves_mm))]) * is_round

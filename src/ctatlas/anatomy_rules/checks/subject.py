@@ -130,11 +130,16 @@ class Subject:
         columns = self.grid.affine[:3, :3] / np.array(self.grid.spacing_mm)
         return int(np.abs(columns[UP]).argmax())
 
-    @cached_property
-    def z_range_mm(self) -> tuple[float, float]:
-        """The lowest and highest world z that the scan reaches."""
-        z = self.grid.corners_mm[:, UP]
-        return float(z.min()), float(z.max())
+    def room_mm(self, references: Sequence[str]) -> tuple[float, float]:
+        """Return how far the scan goes on below and above structures, along its axis; a stray voxel of them counts not.
+
+        Of a scan that lies askew the corners reach farther than its slices do, so world z would promise too much.
+        """
+        at = self.grid.voxel(self.anatomy.points_mm(references))[:, self.along]
+        step_mm, last = self.grid.spacing_mm[self.along], self.grid.shape[self.along] - 1
+        first_mm, last_mm = np.quantile(at, 0.02) * step_mm, (last - np.quantile(at, 0.98)) * step_mm
+        grows_up = self.grid.affine[UP, self.along] > 0
+        return (float(first_mm), float(last_mm)) if grows_up else (float(last_mm), float(first_mm))
 
     @cached_property
     def middle(self) -> Midline | None:
