@@ -12,7 +12,14 @@ from ctatlas.anatomy.conversion import Conversion, convert
 from ctatlas.anatomy.label_files import read_label_set
 from ctatlas.anatomy.label_sets import LabelSet, label_set, label_set_names
 from ctatlas.anatomy.nesting import ancestors, holders, may_share_voxels
-from ctatlas.anatomy.structures import Structure, canonical_name, smallest_parts, structure_called, structures
+from ctatlas.anatomy.structures import (
+    Structure,
+    canonical_name,
+    made_of,
+    smallest_parts,
+    structure_called,
+    structures,
+)
 
 __all__ = [
     "Conversion",
@@ -24,6 +31,7 @@ __all__ = [
     "holders",
     "label_set",
     "label_set_names",
+    "made_of",
     "may_share_voxels",
     "read_label_set",
     "smallest_parts",

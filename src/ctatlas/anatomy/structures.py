@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -104,6 +104,24 @@ def smallest_parts(name: str) -> frozenset[str]:
     """
     parts = structures()[name].parts
     return frozenset().union(*map(smallest_parts, parts)) if parts else frozenset({name})
+
+
+def made_of(name: str, available: Iterable[str]) -> tuple[str, ...]:
+    """Return which of the available structures make one up: itself, or all of its parts; none where some are missing.
+
+    Examples
+    --------
+    >>> made_of("kidneys", ["kidney_left", "liver", "kidney_right"])
+    ('kidney_left', 'kidney_right')
+    >>> made_of("kidneys", ["kidney_left", "liver"])
+    ()
+    """
+    there = tuple(available)
+    if name in there or not structures()[name].parts:
+        return (name,) if name in there else ()
+    union = smallest_parts(name)
+    parts = tuple(part for part in there if smallest_parts(part) <= union)
+    return parts if frozenset[str]().union(*map(smallest_parts, parts)) == union else ()
 
 
 def _structure(row: dict[str, str]) -> Structure:

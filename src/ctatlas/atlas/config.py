@@ -67,6 +67,36 @@ class Queries(BaseModel):
     random_share: Unit = 0.1
 
 
+class Publication(BaseModel):
+    """What a release says that no case can tell.
+
+    Attributes
+    ----------
+    prefix : str
+        Of the ids of released cases, before an underscore and eight digits.
+    dataset_number : int
+        Of the folder `Dataset<number>_<name>` that nnU-Net asks for.
+    creators : tuple of str
+    url, citation, contact : str
+        Where it will be found, how it is cited, who answers.
+    published : str
+        A date, ISO 8601. Releases bear no other: the same state gives the same bytes.
+    answers : mapping of str to str
+        To the questions of the datasheet, by their keys.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,19}$")] = "BDMAP"
+    dataset_number: Annotated[int, Field(ge=1, le=999)] = 1
+    creators: tuple[str, ...] = ()
+    url: str = ""
+    citation: str = ""
+    contact: str = ""
+    published: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
+    answers: dict[str, str] = {}
+
+
 class AtlasConfig(BaseModel):
     """The content of `atlas.toml`.
 
@@ -93,6 +123,7 @@ class AtlasConfig(BaseModel):
     description: str = ""
     assembly: Assembly = Assembly()
     queries: Queries = Queries()
+    release: Publication = Publication()
 
     @field_validator("format")
     @classmethod
@@ -168,6 +199,16 @@ def write_config(config: AtlasConfig, folder: Path) -> None:
         "# How cases are chosen for revision, and the part of each queue that is drawn at random (error estimate).",
         f"strategy = {_quoted(strategy)}",
         f"random_share = {share}",
+        "",
+        "[release]",
+        "# Released cases are called prefix_00000001, …; what strangers are told besides; [release.answers] completes",
+        "# the datasheet, which names the keys.",
+        f"prefix = {_quoted(config.release.prefix)}",
+        f"creators = [{', '.join(map(_quoted, config.release.creators))}]",
+        f"url = {_quoted(config.release.url)}",
+        f"citation = {_quoted(config.release.citation)}",
+        f"contact = {_quoted(config.release.contact)}",
+        f"published = {_quoted(config.release.published)}",
         "",
     ]
     with whole_file(folder / CONFIG) as file:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from ctatlas.anatomy import label_set, smallest_parts, structures
+from ctatlas.anatomy import label_set, made_of
 from ctatlas.atlas.config import Assembly, AtlasConfig, LabelKind
 from ctatlas.atlas.consensus import AT_MOST_ANNOTATORS
 from ctatlas.atlas.layout import CasePlace
@@ -136,7 +136,7 @@ class _There:
         original, revisions = _original(place), revision_records(place)
         return cls(
             original=original,
-            parts={name: parts for name in names if (parts := _parts(name, original))},
+            parts={name: parts for name in names if (parts := made_of(name, original.annotated if original else ()))},
             revisions=revisions,
             revised={name: _revised(name, revisions, config.assembly.annotators) for name in names},
             members=_members(place, config),
@@ -182,17 +182,6 @@ def _claim(name: str, there: _There, assembly: Assembly) -> Claim | None:
 def _original(place: CasePlace) -> OriginalRecord | None:
     path = place.original / "labels.json"
     return read_record(OriginalRecord, path) if path.is_file() else None
-
-
-def _parts(name: str, original: OriginalRecord | None) -> tuple[str, ...]:
-    """Return the annotated structures that make one up; none where part of it is not annotated."""
-    if original is None:
-        return ()
-    if name in original.annotated:
-        return (name,)
-    union = smallest_parts(name) if structures()[name].parts else frozenset[str]()
-    parts = [part for part in original.annotated if smallest_parts(part) <= union]
-    return tuple(parts) if parts and frozenset().union(*map(smallest_parts, parts)) == union else ()
 
 
 def _revised(name: str, records: Mapping[int, RevisionRecord], policy: str) -> Revised:

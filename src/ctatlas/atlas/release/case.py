@@ -1,0 +1,185 @@
+"""Prepare the files of one case: copied from what was assembled, put under the label set chosen, and proved."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ctatlas.anatomy import label_set, made_of, structure_called
+from ctatlas.atlas.assemble import SEGMENTATIONS as ASSEMBLED
+from ctatlas.atlas.assemble import combined
+from ctatlas.atlas.layout import MASK, CasePlace
+from ctatlas.atlas.records import OriginalRecord, read_record
+from ctatlas.atlas.release.layouts import COMBINED, CT, ORIGINAL, SEGMENTATIONS
+from ctatlas.atlas.release.plan import Plan, Planned
+from ctatlas.atlas.release.soundness import CaseFiles, as_mask, case_faults, grid_of, read_on
+from ctatlas.errors import AtlasError, ScanError
+from ctatlas.execution import Task
+from ctatlas.hashing import sha256_file
+from ctatlas.progress import Progress
+from ctatlas.volume import Grid, Segmentation, write_labels, write_mask
+
+STEP = "release"
+STEP_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What preparing one case needs; see `Planned` and `Plan`.
+
+    Attributes
+    ----------
+    hashes : mapping of str to str
+        Of the assembled masks that are used.
+    label_of : mapping of str to str
+        Released structure -> spelling.
+    """
+
+    place: CasePlace
+    ct_sha256: str
+    parts: Mapping[str, tuple[str, ...]]
+    hashes: Mapping[str, str]
+    ids: Mapping[str, int]
+    names: Mapping[str, str]
+    with_images: bool
+    with_masks: bool
+    single_masks: bool
+    original: bool
+
+
+def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
+    """Turn one case of a release into a task that fills a folder with its files, whatever the layout calls them."""
+    parts = {name: case.parts[name] for name in plan.ids if name in case.parts}
+    used = [part for some in parts.values() for part in some]
+    job = Job(
+        place=case.place,
+        ct_sha256=case.record.ct_sha256,
+        parts=parts,
+        hashes={part: case.provenance.masks[part].sha256 for part in used},
+        ids={name: plan.ids[name] for name in parts},
+        names={name: plan.names[name] for name in parts},
+        with_images=plan.choices.with_images,
+        with_masks=plan.choices.with_masks,
+        single_masks=plan.layout.single_masks,
+        original=plan.layout.original and (case.place.original / "labels.json").is_file(),
+    )
+    decides = {
+        "ct": job.ct_sha256,
+        "parts": {name: list(some) for name, some in job.parts.items()},
+        "hashes": dict(job.hashes),
+        "ids": dict(job.ids),
+        "names": dict(job.names),
+        "holds": [job.with_images, job.with_masks, job.single_masks, job.original],
+        "original": _original_hashes(case.place) if job.original else {},
+    }
+    return Task(case.place.case, folder, partial(_prepare, job), STEP, STEP_VERSION, parameters=decides)
+
+
+def _prepare(job: Job, folder: Path, progress: Progress) -> dict[str, object]:
+    """Fill the folder, and say the hash of every file and the size of every mask."""
+    progress.stage("prepare", 3)
+    grid = grid_of(job.place.ct)
+    if job.with_images:
+        _copy(job.place.ct, folder / CT, job.ct_sha256)
+    progress.advance()
+    files: dict[str, Path] = {}
+    n_voxels: dict[str, int] = {}
+    if job.with_masks:
+        files, n_voxels = _masks(job, grid, folder)
+    progress.advance()
+    faults = case_faults(
+        CaseFiles(
+            ids=job.ids,
+            ct=folder / CT if job.with_images else None,
+            combined=folder / COMBINED if job.with_masks else None,
+            original=folder / ORIGINAL if (folder / ORIGINAL).exists() else None,
+            masks=files,
+            n_voxels=n_voxels,
+        )
+    )
+    for fault in faults:
+        raise ScanError(f"{job.place.case}: {fault}")
+    progress.advance()
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        "files": {path.relative_to(folder).as_posix(): sha256_file(path) for path in written},
+        "masks": {name: {"n_voxels": n, "volume_ml": n * grid.voxel_ml} for name, n in n_voxels.items()},
+    }
+
+
+def _masks(job: Job, grid: Grid, folder: Path) -> tuple[dict[str, Path], dict[str, int]]:
+    """Write single masks and combined labels; return the files of masks, and how many voxels each has."""
+    masks = Segmentation.from_masks(grid, ((name, _union(job, parts, grid)) for name, parts in job.parts.items()))
+    write_labels(combined(masks, job.ids), grid, folder / COMBINED)
+    if job.original:
+        _write_original(job.place, grid, folder / ORIGINAL)
+    files = {}
+    if job.single_masks:
+        (folder / SEGMENTATIONS).mkdir()
+        files = {name: folder / SEGMENTATIONS / f"{job.names[name]}{MASK}" for name in job.parts}
+        for name, path in files.items():
+            if len(parts := job.parts[name]) == 1:
+                shutil.copyfile(_assembled(job.place, parts[0]), path)
+            else:
+                write_mask(masks.mask(name), grid, path)
+    return files, masks.n_voxels()
+
+
+def _union(job: Job, parts: Sequence[str], grid: Grid) -> np.ndarray:
+    """Return the voxels of a structure, whose parts are what they were when they were assembled."""
+    whole = np.zeros(grid.shape, bool, order="F")
+    for part in parts:
+        path = _assembled(job.place, part)
+        if sha256_file(path) != job.hashes[part]:
+            raise AtlasError(f"{path}: is not the mask that was assembled; run 'ctatlas assemble' again")
+        whole |= as_mask(read_on(path, grid), str(path))
+    return whole
+
+
+def _assembled(place: CasePlace, name: str) -> Path:
+    return place.assembled / ASSEMBLED / f"{name}{MASK}"
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    shutil.copyfile(source, target)
+    if sha256_file(target) != sha256:
+        raise AtlasError(f"{source}: is not the scan that was added; 'ctatlas doctor --deep' says what else changed")
+
+
+def _original_hashes(place: CasePlace) -> dict[str, str]:
+    record = read_record(OriginalRecord, place.original / "labels.json")
+    return {name: mask.sha256 for name, mask in record.masks.items()}
+
+
+def _write_original(place: CasePlace, grid: Grid, path: Path) -> None:
+    """Write what came with the scan, in the numbers of its dataset."""
+    record = read_record(OriginalRecord, place.original / "labels.json")
+    native = _native(record)
+    ids = {name: number for number, name in native.items() if made_of(name, record.masks)}
+    masks = Segmentation.from_masks(grid, ((name, _original(place, record, name, grid)) for name in ids))
+    write_labels(combined(masks, ids), grid, path)
+
+
+def _native(record: OriginalRecord) -> Mapping[int, str]:
+    """Return which structure each number of the dataset means."""
+    if record.label_set is not None:
+        return label_set(record.label_set).labels
+    named = {number: structure_called(name) for name, number in record.native_ids.items()}
+    return {number: name for number, name in named.items() if name}
+
+
+def _original(place: CasePlace, record: OriginalRecord, name: str, grid: Grid) -> np.ndarray:
+    whole = np.zeros(grid.shape, bool, order="F")
+    for mask in _original_masks(place, made_of(name, record.masks), grid):
+        whole |= mask
+    return whole
+
+
+def _original_masks(place: CasePlace, parts: Sequence[str], grid: Grid) -> Iterator[np.ndarray]:
+    for part in parts:
+        yield as_mask(read_on(place.original / f"{part}{MASK}", grid), part)

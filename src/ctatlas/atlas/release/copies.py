@@ -1,0 +1,107 @@
+"""A release as a stranger has it: its tables, and its files whether packed or not."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import mkdtemp
+
+from ctatlas.atlas.release.manifest import CASES, MASKS, CaseRow, MaskRow, read_rows
+from ctatlas.atlas.release.record import ReleaseRecord, read_release_record
+from ctatlas.atlas.release.shards import extracted
+from ctatlas.errors import AtlasError
+from ctatlas.volume.formats.gzip_stream import damage
+
+
+@dataclass
+class ReleaseCopy:
+    """A release in a folder.
+
+    Attributes
+    ----------
+    folder : Path
+    record : ReleaseRecord
+    cases, masks : sequence of CaseRow, MaskRow
+    unlisted : list of str
+        What shards were found to hold beside the files of the manifest.
+    """
+
+    folder: Path
+    record: ReleaseRecord
+    cases: Sequence[CaseRow]
+    masks: Sequence[MaskRow]
+    unlisted: list[str] = field(default_factory=list)
+    _unpacked: tuple[str, Path] | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path) -> Iterator[ReleaseCopy]:
+        """Open a release; what is unpacked of it goes when the block ends.
+
+        Raises
+        ------
+        AtlasError
+            When the folder holds none, or its tables are not what they should be.
+        """
+        record = read_release_record(folder)
+        copy = cls(folder, record, read_rows(CaseRow, folder / CASES), read_rows(MaskRow, folder / MASKS))
+        try:
+            yield copy
+        finally:
+            copy._forget()
+
+    @cached_property
+    def masks_of(self) -> Mapping[str, Mapping[str, MaskRow]]:
+        """The masks of each case by its id: structure -> row."""
+        found: dict[str, dict[str, MaskRow]] = defaultdict(dict)
+        for mask in self.masks:
+            found[mask.id][mask.structure] = mask
+        return found
+
+    def hashes_of(self, case: CaseRow) -> dict[str, str]:
+        """Return the paths of a case's files, packed or not, with the hashes that the manifest gives them."""
+        told = {
+            case.ct_file: case.ct_sha256,
+            case.combined_file: case.combined_sha256,
+            case.original_file: case.original_sha256,
+            **{mask.file: mask.sha256 for mask in self.masks_of.get(case.id, {}).values()},
+        }
+        return {name: sha256 for name, sha256 in told.items() if name}
+
+    def root_of(self, case: CaseRow) -> Path:
+        """Return the folder in which a case's files lie under their names; a shard is unpacked for it.
+
+        One shard is unpacked at a time.
+
+        Raises
+        ------
+        AtlasError
+            When the shard can't be unpacked.
+        """
+        if not case.shard:
+            return self.folder
+        if self._unpacked is None or self._unpacked[0] != case.shard:
+            self._forget()
+            self._unpacked = case.shard, Path(mkdtemp(prefix="ctatlas-"))
+            self._unpack(case.shard, self._unpacked[1])
+        return self._unpacked[1]
+
+    def _unpack(self, shard: str, folder: Path) -> None:
+        broken: tuple[type[Exception], ...] = (OSError, tarfile.TarError, *damage())
+        wanted = {name for case in self.cases if case.shard == shard for name in self.hashes_of(case)}
+        try:
+            others = extracted(self.folder / shard, wanted, folder)
+        except broken as error:
+            raise AtlasError(f"{self.folder / shard}: can't be unpacked ({error}); copy it anew") from None
+        self.unlisted += [f"{shard}: {name}" for name in sorted(others)]
+
+    def _forget(self) -> None:
+        if self._unpacked is not None:
+            shutil.rmtree(self._unpacked[1], ignore_errors=True)
+            self._unpacked = None
