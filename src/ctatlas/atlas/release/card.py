@@ -6,7 +6,7 @@ Source: the dataset card of Hugging Face; its keys and bins: reference/ecosystem
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from string import Template
 
 from ctatlas.atlas.release.facts import SOURCES, Facts, markdown_table
@@ -25,7 +25,7 @@ def card(facts: Facts) -> str:
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         front="\n".join(_front(facts)),
         title=facts.title,
-        description=record.description,
+        description=f"{record.description}\n\n" if record.description else "",
         n_cases=len(facts.cases),
         n_masks=len(facts.masks),
         held=_held(facts),
@@ -61,7 +61,7 @@ def _front(facts: Facts) -> list[str]:
             {"config_name": "masks", "data_files": MASKS},
         ],
     }
-    return [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items()]
+    return [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items() if value]
 
 
 def _bin(n: int) -> str:
@@ -84,9 +84,8 @@ def _files(facts: Facts) -> str:
     first = facts.cases[0]
     one_mask = next((mask.file for mask in facts.masks if mask.id == first.id and mask.file), "")
     lines = [path for path in (first.ct_file, first.combined_file, first.original_file, one_mask) if path]
-    packed = (
-        f"\nPacked in {len(facts.shards)} files, `{first.shard}` and so on; unpack them here." if first.shard else ""
-    )
+    folder = PurePosixPath(first.shard).parent
+    packed = f"\n\nPacked in tar.gz files, {len(facts.shards)} in `{folder}/`; unpack them here." if first.shard else ""
     says = layout_called(facts.record.layout).says
     return f"Laid out {says}. The first case:\n\n" + "\n".join(f"    {line}" for line in lines) + packed
 

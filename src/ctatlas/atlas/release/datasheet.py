@@ -92,7 +92,7 @@ def _missing(facts: Facts) -> str:
         f"In {unknown} places a case has no mask of a structure, because nobody annotated, revised or predicted it "
         "(`not_known` in `manifest/cases.csv`); 0 in the combined labels does not mean there that it is absent."
     )
-    return "\n\n".join([*facts.record.left_out, *([note] if unknown else [])])
+    return "\n\n".join([*facts.record.left_out, *([note] if unknown else [])]) or "Nothing that is known."
 
 
 def _relations(facts: Facts) -> str:
@@ -148,8 +148,11 @@ def _labelling(facts: Facts) -> str:
 
 def _annotators(facts: Facts) -> str:
     several = [float(mask.agreement_dice) for mask in facts.masks if mask.agreement_dice]
-    if not several:
+    revised = facts.record.sources["revised"]
+    if not facts.masks:
         return ""
+    if not several:
+        return f"Revised masks: {revised}; none by several people, so that their agreement is not known."
     return f"{len(several)} masks were revised by several people, who agree with a mean Dice of {_mean(several):.3f}."
 
 

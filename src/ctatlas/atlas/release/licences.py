@@ -66,7 +66,7 @@ def licence_doubts(ours: str, theirs: Mapping[str, str]) -> Iterator[str]:
             yield f"Dataset {dataset} is given on terms that a person must compare: {text}."
             continue
         for key in sorted(licence.asks - (mine.asks if mine else frozenset())):
-            yield f"Dataset {dataset} ({text}) asks for {_CONDITIONS[key]}, the release ({ours or 'nothing'}) does not."
+            yield f"Dataset {dataset} ({text}) asks for {_CONDITIONS[key]}; {ours or 'the release'} does not."
 
 
 @cache
