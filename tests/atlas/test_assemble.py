@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -98,6 +99,36 @@ def test_combined_labels_and_single_masks_agree(atlas: Atlas, place: CasePlace) 
         np.testing.assert_array_equal(labels == number, mask(place, name))
     found = read_segmentation(place.assembled)
     assert set(found.names) == set(names.values())
+
+
+def test_files_are_uint8_with_the_geometry_of_the_scan(atlas: Atlas, place: CasePlace) -> None:
+    """Upstream defects 12 and 13: labels were float64 and masks float32, and the header's codes were lost."""
+    add_prediction(place, "m/one", {"liver": LIVER})
+    assemble(atlas, place)
+    scan = nibabel.load(place.ct)
+    for path in (place.assembled / "combined_labels.nii.gz", place.assembled / "segmentations" / "liver.nii.gz"):
+        found = nibabel.load(path)
+        assert found.get_data_dtype() == np.uint8
+        np.testing.assert_array_equal(found.affine, scan.affine)
+        assert (found.header["sform_code"], found.header["qform_code"]) == (1, 1)
+
+
+def test_a_structure_may_fill_the_whole_scan(atlas: Atlas, place: CasePlace) -> None:
+    """Upstream defect 12: the first value of a label map was taken for the background, whatever it was."""
+    add_original(place, {"liver": np.ones(GRID.shape, bool)})
+    add_prediction(place, "m/one", {"spleen": SPLEEN})
+    record = assemble(atlas, place)
+    assert record.masks["liver"].n_voxels == GRID.n_voxels
+    assert record.masks["spleen"].n_voxels == 0
+    assert (read_labels(place.assembled / "combined_labels.nii.gz").labels == 5).all()
+
+
+def test_later_revisions_win_whatever_their_order_on_the_disk(atlas: Atlas, place: CasePlace) -> None:
+    """Upstream defect 12: revised masks were applied in the order of the file system."""
+    for wide in range(1, 12):
+        revise(place, liver=box((0, wide)))
+    assert assemble(atlas, place).masks["liver"].detail == "revision 11"
+    np.testing.assert_array_equal(mask(place, "liver"), box((0, 11)))
 
 
 def test_a_conflict_is_counted_and_the_masks_say_what_they_lost(atlas: Atlas, place: CasePlace) -> None:
@@ -242,6 +273,7 @@ def failing(atlas: Atlas, place: CasePlace, kind: type[CtatlasError], match: str
 
 
 def test_a_mask_on_another_grid_is_refused(atlas: Atlas, place: CasePlace) -> None:
+    """Upstream defect 12: neither shape nor affine was looked at."""
     add_original(place, {"liver": LIVER})
     add_prediction(place, "m/one", {"stomach": STOMACH})
     shifted = oblique_grid("LPS", shape=GRID.shape, degrees=13)

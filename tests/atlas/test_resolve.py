@@ -157,7 +157,7 @@ def test_what_lies_in_another_is_painted_last_and_the_small_after_the_large() ->
     given_masks = masks(
         portal_vein_and_splenic_vein=box((3, 4)), liver_tumor=box((2, 8)), liver=box((2, 7)), spleen=box((9, 10))
     )
-    order = painting_order(given_masks)
+    order = painting_order(given_masks.n_voxels())
     assert order.index("liver") < order.index("portal_vein_and_splenic_vein")
     assert order[-1] == "liver_tumor"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ctatlas.atlas import Atlas
+from ctatlas.atlas.records import QueryItem, QueryRecord, write_record
 from ctatlas.volume import read_labels, read_segmentation, write, write_mask
 from tests.atlas.by_hand import GRID, add_original, add_prediction, box, new_atlas, new_case
 from tests.support_command import Terminal
@@ -73,6 +74,27 @@ def test_of_several_packages_a_bad_one_does_not_stop_the_rest(ctatlas: Terminal,
     assert (root / "failures.csv").read_text().count("\n") == 2
     assert len(atlas.place.case("two").revisions()) == 1
     assert atlas.place.case("one").revisions() == []
+
+
+def test_a_question_becomes_packages_of_what_it_asks(ctatlas: Terminal, atlas: Atlas, tmp_path: Path) -> None:
+    items = [
+        QueryItem(rank=rank, case=case, structure=structure, score=1, minutes=1)
+        for rank, (case, structure) in enumerate([("two", "spleen"), ("one", None), ("two", "liver")], start=1)
+    ]
+    atlas.place.queries.mkdir()
+    record = QueryRecord(number=1, strategy="random", seed=0, items=tuple(items))
+    write_record(record, atlas.place.queries / "0001.json")
+    assert ctatlas("revise", "export", atlas.place.root, "--query", 1, "--to", tmp_path / "out").code == 0
+    assert read_segmentation(tmp_path / "out" / "two" / "masks.seg.nrrd").names == ("liver", "spleen")
+    assert read_segmentation(tmp_path / "out" / "one" / "masks.seg.nrrd").names == ("liver", "spleen", "stomach")
+    for words, complaint in (
+        (("--query", 2), "has no query 2"),
+        (("one", "--query", 1), "or a --query"),
+        ((), "name cases"),
+    ):
+        done = ctatlas("revise", "export", atlas.place.root, *words, "--to", tmp_path / "other")
+        assert (done.code, len(done.err.splitlines())) == (2, 1)
+        assert complaint in done.err
 
 
 def test_refusals_are_one_line(ctatlas: Terminal, atlas: Atlas, tmp_path: Path) -> None:

@@ -99,6 +99,30 @@ def test_replace_changes_one_and_keeps_the_order() -> None:
     assert np.array_equal(changed.mask("liver"), LIVER)
 
 
+@given(MASKS, stn.arrays(bool, SHAPE), st.integers(0, 5))
+def test_growing_changes_one_structure_alone(masks: list[np.ndarray], more: np.ndarray, which: int) -> None:
+    found = Segmentation.from_masks(GRID, {f"s{n}": mask for n, mask in enumerate(masks)})
+    name = f"s{which % len(masks)}"
+    part = more[1:4, :, 2:]
+    grown = found.grow(name, (slice(1, 4), slice(0, SHAPE[1]), slice(2, SHAPE[2])), part)
+    assert grown.names == found.names
+    for n, mask in enumerate(masks):
+        expected = mask.copy()
+        if f"s{n}" == name:
+            expected[1:4, :, 2:] |= part
+        np.testing.assert_array_equal(grown.mask(f"s{n}"), expected)
+        np.testing.assert_array_equal(found.mask(f"s{n}"), mask)
+
+
+@given(stn.arrays(bool, SHAPE))
+def test_a_structures_box_is_that_of_its_mask(mask: np.ndarray) -> None:
+    found = Segmentation.from_masks(GRID, {"other": ~mask, "one": mask})
+    box = found.box("one")
+    assert box == box_of(mask)
+    if box is not None:
+        np.testing.assert_array_equal(found.within("one", box), mask[box])
+
+
 def test_what_was_left_out_does_not_come_back() -> None:
     kept = three().select(["spleen"])
     assert kept.names == ("spleen",)

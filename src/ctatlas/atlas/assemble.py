@@ -18,7 +18,7 @@ from ctatlas.errors import CtatlasError
 from ctatlas.execution import Task
 from ctatlas.hashing import sha256_file
 from ctatlas.progress import Progress
-from ctatlas.volume import Segmentation, whole_file, write_labels, write_mask
+from ctatlas.volume import Segmentation, whole_file, write_labels, write_structure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +38,12 @@ def assemble_tasks(atlas: Atlas, cases: Sequence[CasePlace]) -> list[Task]:
     return [_task(atlas, place) for place in cases]
 
 
-def combined(masks: Segmentation, ids: Mapping[str, int]) -> np.ndarray:
-    """Make one label map of single masks; what lies in another structure is painted over it."""
-    return masks.combined({name: ids[name] for name in painting_order(masks)})
+def combined(masks: Segmentation, ids: Mapping[str, int], sizes: Mapping[str, int] | None = None) -> np.ndarray:
+    """Make one label map of single masks; what lies in another structure is painted over it.
+
+    `sizes` are the masks' numbers of voxels, where they were counted before.
+    """
+    return masks.combined({name: ids[name] for name in painting_order(sizes or masks.n_voxels())})
 
 
 def _task(atlas: Atlas, place: CasePlace) -> Task:
@@ -72,38 +75,39 @@ def _assemble(sources: Sources, folder: Path, progress: Progress) -> dict[str, o
     found = assembled(sources)
     progress.stage("write", len(found.masks.names) + 1)
     (folder / SEGMENTATIONS).mkdir()
-    hashes = {}
-    for name, mask in found.masks.items():
+    written: dict[str, tuple[str, int]] = {}
+    for name in found.masks.names:
         path = folder / SEGMENTATIONS / f"{name}{MASK}"
-        write_mask(mask, sources.grid, path)
-        hashes[name] = sha256_file(path)
+        n_voxels = write_structure(found.masks, name, path)
+        written[name] = sha256_file(path), n_voxels
         progress.advance()
-    write_labels(combined(found.masks, sources.ids), sources.grid, folder / COMBINED)
+    sizes = {name: n_voxels for name, (_, n_voxels) in written.items()}
+    write_labels(combined(found.masks, sources.ids, sizes), sources.grid, folder / COMBINED)
     names = {str(sources.ids[name]): name for name in found.masks.names}
     with whole_file(folder / LABELS) as file:
         file.write((json.dumps(names, indent=1) + "\n").encode())
-    record = _provenance(sources, found, hashes)
+    record = _provenance(sources, found, written)
     write_record(record, folder / PROVENANCE)
     return _summary(record)
 
 
-def _provenance(sources: Sources, found: Assembly, hashes: Mapping[str, str]) -> ProvenanceRecord:
-    ml, counts = sources.grid.voxel_ml, found.masks.n_voxels()
+def _provenance(sources: Sources, found: Assembly, written: Mapping[str, tuple[str, int]]) -> ProvenanceRecord:
+    ml = sources.grid.voxel_ml
     lost, won = Counter[str](), Counter[str]()
     for collision in found.collisions:
         lost[collision.loser] += collision.n_voxels
         won[collision.winner] += collision.n_voxels
     masks = {
         name: AssembledMask(
-            sha256=hashes[name],
-            volume_ml=counts[name] * ml,
-            n_voxels=counts[name],
+            sha256=sha256,
+            volume_ml=n_voxels * ml,
+            n_voxels=n_voxels,
             source="absent" if name in sources.absent else sources.claims[name].kind,
             detail=_detail(sources, name),
             lost_ml=lost[name] * ml,
             won_ml=won[name] * ml,
         )
-        for name in found.masks.names
+        for name, (sha256, n_voxels) in written.items()
     }
     conflicts = tuple(
         Conflict(winner=c.winner, loser=c.loser, ml=c.n_voxels * ml, rule=c.rule) for c in found.collisions

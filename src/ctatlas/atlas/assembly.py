@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ctatlas.anatomy import holders
 from ctatlas.atlas.consensus import CONSENSUS, Votes, agreement, staple
 from ctatlas.atlas.ensemble import Collision, decided, differences, mean_probability
 from ctatlas.atlas.layout import MASK
@@ -23,6 +24,7 @@ from ctatlas.atlas.resolve import resolved
 from ctatlas.atlas.sources import Member, Sources
 from ctatlas.errors import ScanError
 from ctatlas.volume import Grid, LabelMap, Segmentation, read_labels
+from ctatlas.volume.formats.label_map import ids_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +71,37 @@ def _predicted(sources: Sources) -> tuple[Segmentation, list[Collision]]:
     maps = partial(probability_maps, sources.members)
     all_there = all(_has_probabilities(member, sources.ids) for member in sources.members)
     labels, collisions = decided(found, names, sources.grid, maps if all_there else None, known)
-    masks = Segmentation.from_labels(sources.grid, labels, names)
-    masks = nested(masks, dict.fromkeys(masks.names, 0))  # the label map left holes in organs where their tumors are
-    return masks.select(name for name in masks.names if name in wanted), [
-        collision for collision in collisions if {collision.winner, collision.loser} <= wanted
-    ]
+    hidden = [name for name in names.values() if name not in wanted and holders(name, wanted)]
+    masks = Segmentation.from_labels(
+        sources.grid, labels, {n: s for n, s in names.items() if s in wanted or s in hidden}
+    )
+    if hidden:  # a tumor whose mask comes from elsewhere has left a hole in the predicted organ
+        masks = nested(masks, dict.fromkeys(masks.names, 0)).select(name for name in masks.names if name in wanted)
+    return masks, [collision for collision in collisions if {collision.winner, collision.loser} <= wanted]
 
 
 def drawn_masks(sources: Sources, agreements: dict[str, AgreementRecord]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the masks that people drew, originals and revised ones; fill in how far annotators agree."""
+    """Yield the masks that people drew, originals and revised ones; fill in how far annotators agree.
+
+    Each mask is good until the next is asked for, which takes its memory.
+    """
+    memory = np.empty(sources.grid.n_voxels, np.uint8)
     for name in sources.of_kind("original"):
-        mask = np.zeros(sources.grid.shape, bool, order="F")
-        for part in sources.parts[name]:
-            mask |= _on_grid(sources.place.original / f"{part}{MASK}", sources.grid).labels != 0
+        files = [sources.place.original / f"{part}{MASK}" for part in sources.parts[name]]
+        mask = _mask(files[0], sources.grid, memory)
+        for file in files[1:]:
+            mask |= _mask(file, sources.grid)
         yield name, mask
     for name, revised in sources.revised.items():
+        numbers = {*revised.used, *revised.people}
+        drawn = {number: sources.place.revision(number) / f"{name}{MASK}" for number in numbers}
         if revised.people:
-            votes = Votes.of(_revision(sources, name, number) for number in revised.people)
+            votes = Votes.of(_mask(drawn[number], sources.grid, memory) for number in revised.people)
             agreements[name] = _agreement(votes, revised.people, sources.grid)
         if len(revised.used) > 1:
             yield name, CONSENSUS[sources.annotators](votes)
         else:
-            yield name, _revision(sources, name, revised.used[0])
-
-
-def _revision(sources: Sources, name: str, number: int) -> np.ndarray:
-    found = _on_grid(sources.place.revision(number) / f"{name}{MASK}", sources.grid)
-    return np.asarray(found.labels != 0)
+            yield name, _mask(drawn[revised.used[0]], sources.grid, memory)
 
 
 def _agreement(votes: Votes, revisions: tuple[int, ...], grid: Grid) -> AgreementRecord:
@@ -119,15 +125,24 @@ def labels_of(member: Member, sources: Sources) -> np.ndarray:
     listed[[0, *member.known]] = True
     for number, name in member.known.items():
         table[number] = sources.ids.get(name, 0)
-    if labels.dtype != np.uint8 or not listed[labels].all():
-        value = int(labels.max()) if labels.dtype != np.uint8 else int(labels[~listed[labels]][0])
+    if strangers := [number for number in ids_in(labels) if number > 255 or not listed[number]]:
+        value = strangers[0]
         raise ScanError(f"{path}: holds label {value}, which its labels.json does not name; predict the case again")
-    return labels if (table[listed] == np.flatnonzero(listed)).all() else table[labels]
+    same = (table[listed] == np.flatnonzero(listed)).all()
+    return labels if same and labels.dtype == np.uint8 else table[labels]
 
 
-def _on_grid(path: Path, grid: Grid) -> LabelMap:
+def _mask(path: Path, grid: Grid, memory: np.ndarray | None = None) -> np.ndarray:
+    """Read a mask, bool; in the memory given where that does."""
+    labels = _on_grid(path, grid, memory).labels
+    mask = labels.view(np.bool_) if labels.dtype == np.uint8 else np.empty(labels.shape, np.bool_, order="F")
+    np.not_equal(labels, 0, out=mask)
+    return mask
+
+
+def _on_grid(path: Path, grid: Grid, memory: np.ndarray | None = None) -> LabelMap:
     """Read labels that must lie on the scan's voxels."""
-    found = read_labels(path)
+    found = read_labels(path, memory)
     if not found.grid.is_like(grid):
         shapes = (" x ".join(map(str, one.shape)) for one in (found.grid, grid))
         raise ScanError("{}: lies on another grid ({} voxels) than the scan ({})".format(path, *shapes))

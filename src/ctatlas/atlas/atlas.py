@@ -6,14 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ctatlas.atlas.catalog import Catalog, opened_catalog
 from ctatlas.atlas.config import CONFIG, AtlasConfig, read_config, write_config
 from ctatlas.atlas.layout import AtlasPlace, CasePlace
 from ctatlas.atlas.lock import writing
 from ctatlas.atlas.records import CaseRecord, read_record
 from ctatlas.atlas.shards import Shard
 from ctatlas.errors import AtlasError, OutputError
+
+if TYPE_CHECKING:
+    from ctatlas.atlas.catalog import Catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Atlas:
         OutputError
             When the folder can't be written to.
         """
+        from ctatlas.atlas.catalog import opened_catalog
+
         place = AtlasPlace(Path(folder))
         with _made(place), opened_catalog(place, config) as catalog:
             if not catalog.is_empty():
@@ -96,6 +101,8 @@ class Atlas:
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:
         """Open the index; see `opened_catalog`."""
+        from ctatlas.atlas.catalog import opened_catalog  # heavy, and of no use to who works on one case
+
         with opened_catalog(self.place, self.config) as catalog:
             yield catalog
 

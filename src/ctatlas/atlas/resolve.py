@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -84,12 +85,12 @@ def resolved(
     """
     if masks.n_layers < 2:
         return masks, []
-    judge = _Judge(claims, masks.n_voxels(), {name: place for place, name in enumerate(masks.names)}, probability)
-    layers = [layer.copy(order="F") for layer in masks.layers]
+    judge = _Judge(claims, cache(masks.n_voxels), {name: place for place, name in enumerate(masks.names)}, probability)
+    layers = list(masks.layers)  # copied when a structure of theirs loses a voxel
     names = [_names_by_value(masks, number) for number in range(masks.n_layers)]
     lost: Counter[tuple[str, str, str]] = Counter()
     for k in range(0, masks.grid.shape[2], _SLICES):
-        slabs = [layer[:, :, k : k + _SLICES].reshape(-1, order="F") for layer in layers]  # views
+        slabs = [_slab(layer, k) for layer in layers]
         start = k * masks.grid.shape[0] * masks.grid.shape[1]
         for dispute in sorted(_disputes(slabs, names), key=judge.strongest_first):
             points = dispute.open_points(slabs)
@@ -98,6 +99,11 @@ def resolved(
                 (dispute.one, dispute.other, points[first_wins]),
                 (dispute.other, dispute.one, points[~first_wins]),
             ):
+                if not len(at):
+                    continue
+                if layers[loser.layer] is masks.layers[loser.layer]:
+                    layers[loser.layer] = masks.layers[loser.layer].copy(order="F")
+                    slabs[loser.layer] = _slab(layers[loser.layer], k)
                 slabs[loser.layer][at] = 0
                 lost[winner.name, loser.name, rule] += len(at)
     found = [Collision(winner, loser, n, rule) for (winner, loser, rule), n in sorted(lost.items()) if n]
@@ -132,7 +138,7 @@ class _Judge:
     """Decides who keeps a voxel."""
 
     claims: Mapping[str, Claim]
-    sizes: Mapping[str, int]
+    sizes: Callable[[], Mapping[str, int]]
     order: Mapping[str, int]
     probability: Probability | None
 
@@ -148,11 +154,17 @@ class _Judge:
             return np.full(len(points), first.rank < second.rank), "priority"
         if first.number != second.number:
             return np.full(len(points), first.number > second.number), "later"
-        smaller = (self.sizes[one], self.order[one]) < (self.sizes[other], self.order[other])
+        sizes = self.sizes()
+        smaller = (sizes[one], self.order[one]) < (sizes[other], self.order[other])
         shares = [self.probability(name, points) if self.probability else None for name in (one, other)]
         if shares[0] is None or shares[1] is None:
             return np.full(len(points), smaller), "size"
         return np.where(shares[0] == shares[1], smaller, shares[0] > shares[1]), "probability"
+
+
+def _slab(layer: np.ndarray, k: int) -> np.ndarray:
+    """Return some slices of a layer as they lie in memory, flat; a view."""
+    return layer[:, :, k : k + _SLICES].reshape(-1, order="F")
 
 
 def _names_by_value(masks: Segmentation, layer: int) -> dict[int, str]:

@@ -66,9 +66,12 @@ def _why(item: QueryItem) -> str:
 @app.command("export", epilog=f"Example: {EXAMPLE}")
 def export(
     folder: AtlasFolder,
-    cases: Annotated[list[str], typer.Argument(metavar="CASE…", help="Ids of cases.")],
+    cases: Annotated[list[str] | None, typer.Argument(metavar="CASE…", help="Ids of cases.")] = None,
     *,
     to: Annotated[Path, typer.Option("--to", help="A folder; each case becomes one in it.")],
+    query: Annotated[
+        int | None, typer.Option("--query", min=1, metavar="N", help="What question N asks: its cases and structures.")
+    ] = None,
     structures: Annotated[
         str, typer.Option("--structures", "-s", help="Only these, separated by commas; default: all that a case has.")
     ] = "",
@@ -83,13 +86,17 @@ def export(
     A package that is there already is never replaced: it may hold an annotator's work.
     """
     from ctatlas.atlas import Atlas
-    from ctatlas.atlas.revise.export import export_tasks
+    from ctatlas.atlas.revise.export import export_tasks, query_tasks
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
     from ctatlas.execution import perform_in_place
 
     atlas = Atlas.open(folder)
     wanted = [name.strip() for name in structures.split(",") if name.strip()]
-    tasks = export_tasks(atlas, atlas.cases(cases), to, wanted)
+    if bool(cases) == (query is not None) or (query is not None and wanted):
+        raise typer.BadParameter("name cases, and structures if not all; or a --query, which names both")
+    tasks = (
+        export_tasks(atlas, atlas.cases(cases or ()), to, wanted) if query is None else query_tasks(atlas, query, to)
+    )
     if dry_run:
         say_plan(tasks, as_json=json)
         return

@@ -22,7 +22,7 @@ from ctatlas.volume.reading_masks import read_segmentation, segmentation_kind
 from ctatlas.volume.scan import ImagePlane, ScanFacts, SliceFacts, Volume
 from ctatlas.volume.segmentation import Segmentation, box_of
 from ctatlas.volume.sources import ScanSource, case_name, scans_in
-from ctatlas.volume.writing import write, write_array_uint8, write_labels, write_mask, write_volume
+from ctatlas.volume.writing import write, write_array_uint8, write_labels, write_mask, write_structure, write_volume
 
 __all__ = [
     "AS_IT_IS",
@@ -56,5 +56,6 @@ __all__ = [
     "write_array_uint8",
     "write_labels",
     "write_mask",
+    "write_structure",
     "write_volume",
 ]

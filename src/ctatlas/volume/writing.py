@@ -115,6 +115,15 @@ def write_mask(mask: np.ndarray, grid: Grid, path: Path | str) -> None:
     nifti.write_mask(mask, grid, _target(path))
 
 
+def write_structure(segmentation: Segmentation, name: str, path: Path | str) -> int:
+    """Write one structure of a segmentation as `write_mask` does, and return its number of voxels.
+
+    Its mask is made slice by slice and never held.
+    """
+    place = segmentation.places[name]
+    return nifti.write_structure(segmentation.layers[place.layer], place.value, segmentation.grid, _target(path))
+
+
 def write_labels(labels: np.ndarray, grid: Grid, path: Path | str) -> None:
     """Write an (i, j, k) uint8 or uint16 label map, marked as labels."""
     nifti.write_labels(labels, grid, _target(path))

@@ -13,14 +13,15 @@ from ctatlas.anatomy import canonical_name
 from ctatlas.atlas.assemble import combined
 from ctatlas.atlas.assembly import assembled
 from ctatlas.atlas.layout import MASK, CasePlace
-from ctatlas.atlas.records import GridRecord, HotSpot, HotSpotsRecord, read_record, write_record
+from ctatlas.atlas.queries.asking import query_path
+from ctatlas.atlas.records import GridRecord, HotSpot, HotSpotsRecord, QueryRecord, read_record, write_record
 from ctatlas.atlas.revise import hot_spots, itk_snap, package, slicer
 from ctatlas.atlas.sources import Sources, sources_of
 from ctatlas.errors import AtlasError, OutputError
 from ctatlas.execution import Task, result_folder, whole_record
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.progress import Progress
-from ctatlas.volume import Segmentation, whole_file, write, write_labels, write_mask
+from ctatlas.volume import Segmentation, whole_file, write, write_labels, write_structure
 
 if TYPE_CHECKING:
     from ctatlas.atlas.atlas import Atlas
@@ -63,9 +64,31 @@ def export_tasks(atlas: Atlas, cases: Sequence[CasePlace], to: Path, wanted: Seq
     names = tuple(dict.fromkeys(map(canonical_name, wanted)))
     if strangers := [name for name in names if name not in atlas.config.structures]:
         raise AtlasError(f"{atlas.place.root}: has no {', '.join(strangers)}; it holds {atlas.config.label_set}")
+    return [_task(atlas, place, to, names) for place in cases]
+
+
+def query_tasks(atlas: Atlas, number: int, to: Path) -> list[Task]:
+    """Turn a question into tasks: a package of each case that it asks about, with the structures that it asks about.
+
+    Raises
+    ------
+    AtlasError
+        When there is no such question, or one of its cases is gone.
+    """
+    path = query_path(atlas, number)
+    if not path.is_file():
+        raise AtlasError(f"{atlas.place.root}: has no query {number}; 'ctatlas attend' asks")
+    asked: dict[str, set[str | None]] = {}
+    for item in read_record(QueryRecord, path).items:
+        asked.setdefault(item.case, set()).add(item.structure)
     return [
-        Task(place.case, to / place.case, partial(_export, atlas, place, names), STEP, STEP_VERSION) for place in cases
+        _task(atlas, place, to, () if None in names else tuple(sorted(map(str, names))))
+        for place, names in zip(atlas.cases(list(asked)), asked.values(), strict=True)
     ]
+
+
+def _task(atlas: Atlas, place: CasePlace, to: Path, names: Sequence[str]) -> Task:
+    return Task(place.case, to / place.case, partial(_export, atlas, place, names), STEP, STEP_VERSION)
 
 
 def state_of(sources: Sources) -> str:
@@ -107,7 +130,7 @@ def _write_masks(folder: Path, atlas: Atlas, sources: Sources, masks: Segmentati
     (folder / package.SEGMENTATIONS).mkdir()
     shown = {}
     for name, mask in masks.items():
-        write_mask(mask, grid, folder / package.SEGMENTATIONS / f"{name}{MASK}")
+        write_structure(masks, name, folder / package.SEGMENTATIONS / f"{name}{MASK}")
         shown[name] = package.shown(mask)
     labels = combined(masks, ids)
     write_labels(labels, grid, folder / package.LABELS)

@@ -88,10 +88,23 @@ def write(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
 
 def ids_in(labels: np.ndarray) -> list[int]:
     """Return the ids that occur, looked for slab by slab because indexing widens what it looks up to int64."""
+    if labels.dtype == np.uint8:
+        return _bytes_in(labels)
     occurs = np.zeros(2**16, bool)
     for k in range(labels.shape[2]):
         occurs[labels[:, :, k]] = True
     return [int(identity) for identity in np.flatnonzero(occurs) if identity]
+
+
+def _bytes_in(labels: np.ndarray) -> list[int]:
+    """Return the ids of a uint8 map: in each slab, take away those known until nothing is left."""
+    found: set[int] = set()
+    for k in range(labels.shape[2]):
+        left = labels[:, :, k].tobytes().translate(None, bytes(found))
+        while left:
+            found.add(left[0])
+            left = left.translate(None, left[:1])
+    return sorted(found - {0})
 
 
 def names_file(path: Path) -> Path:

@@ -31,7 +31,7 @@ from ctatlas.volume.formats.voxels import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ctatlas.volume.grid import Grid
@@ -70,8 +70,15 @@ def read(path: Path, choices: Choices = AS_IT_IS) -> Volume:
     return scan
 
 
-def read_labels(path: Path) -> LabelMap:
+def read_labels(path: Path, memory: np.ndarray | None = None) -> LabelMap:
     """Read a mask or label map: whole numbers within 0..65535, of any stored type.
+
+    Parameters
+    ----------
+    path : Path
+    memory : (n,) uint8, optional
+        To read into, where it has as many elements as the map voxels: who reads many masks one after another need not
+        ask the system for new memory each time, which takes as long as reading.
 
     Raises
     ------
@@ -79,7 +86,7 @@ def read_labels(path: Path) -> LabelMap:
         As for `read`, and when a value is not such a number.
     """
     with _opened(path) as stream:
-        found = read_label_map(stream, _header(stream, path), path.name)
+        found = read_label_map(stream, _header(stream, path), path.name, memory)
         check_end(stream, path.name)
     return found
 
@@ -102,9 +109,24 @@ def write_mask(mask: np.ndarray, grid: Grid, path: Path) -> None:
     _write(np.asfortranarray(mask).view(np.uint8), grid, path, intent=_LABEL_INTENT)
 
 
-def write_structure(layer: np.ndarray, value: int, grid: Grid, path: Path) -> None:
-    """Write the voxels of an (i, j, k) uint8 layer that equal a value as `write_mask` would, piece by piece."""
-    _write_pieces(pieces_where(layer, value), _new_header(layer.dtype, grid, _LABEL_INTENT), grid, path)
+def write_structure(layer: np.ndarray, value: int, grid: Grid, path: Path) -> int:
+    """Write the voxels of an (i, j, k) uint8 layer that equal a value as `write_mask` would, piece by piece.
+
+    Returns
+    -------
+    int
+        How many they are.
+    """
+    n_voxels = 0
+
+    def counted() -> Iterator[memoryview]:
+        nonlocal n_voxels
+        for piece in pieces_where(layer, value):
+            n_voxels += int(np.count_nonzero(np.frombuffer(piece, np.bool_)))
+            yield piece
+
+    _write_pieces(counted(), _new_header(layer.dtype, grid, _LABEL_INTENT), grid, path)
+    return n_voxels
 
 
 def write_labels(labels: np.ndarray, grid: Grid, path: Path) -> None:

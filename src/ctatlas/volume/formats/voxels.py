@@ -22,7 +22,7 @@ from ctatlas.volume.scan import ScanFacts, Volume
 from ctatlas.volume.straightening import straightened
 
 PIECE_VOXELS = 2**22  # read or written at once; a constant, so that equal content gives equal bytes
-_READ_BYTES = 2**24  # asked of a stream at once
+_READ_BYTES = 2**20  # asked of a stream at once; larger pieces cost new memory each, several times the time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,15 +161,25 @@ def read_volume(stream: BinaryIO, image: StoredImage, where: str, kind: str) -> 
 
 
 @np.errstate(invalid="ignore")  # NaN of any kind is refused
-def read_label_map(stream: BinaryIO, image: StoredImage, where: str) -> LabelMap:
+def read_label_map(stream: BinaryIO, image: StoredImage, where: str, memory: np.ndarray | None = None) -> LabelMap:
     """Read a mask or label map: whole numbers within 0..65535, of any stored type.
+
+    Parameters
+    ----------
+    stream : file
+        At the first voxel.
+    image : StoredImage
+    where : str
+    memory : (n,) uint8, optional
+        To read into, where it has as many elements as the image voxels.
 
     Raises
     ------
     ScanError
         When a number is not such a one, or the stream ends early.
     """
-    labels = np.empty(image.grid.n_voxels, np.uint8)
+    fits = memory is not None and memory.shape == (image.grid.n_voxels,)
+    labels = memory if memory is not None and fits else np.empty(image.grid.n_voxels, np.uint8)
     if image.stored == np.uint8 and not image.is_rescaled and not image.phases.side_by_side:
         _fill(stream, labels, image, where)  # every byte is a label: nothing to check
         return LabelMap(labels.reshape(image.grid.shape, order="F"), image.grid)
