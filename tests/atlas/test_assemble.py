@@ -174,6 +174,16 @@ def test_an_organ_that_the_label_map_hollowed_out_includes_its_vessels(atlas: At
     np.testing.assert_array_equal(labels == 19, vessel)  # the vessel is painted over the liver
 
 
+def test_a_predicted_tumor_that_the_source_denies_leaves_no_hole(tmp_path: Path) -> None:
+    atlas = new_atlas(tmp_path / "atlas", members=["m/one"], label_set="universal-32")
+    place = new_case(atlas)
+    add_original(place, {}, annotated=["liver_tumor"])
+    add_prediction(place, "m/one", {"liver": LIVER, "liver_tumor": box((3, 7))}, set_name="universal-32")
+    record = assemble(atlas, place)
+    assert record.masks["liver_tumor"].source == "absent"
+    np.testing.assert_array_equal(mask(place, "liver"), LIVER | box((3, 7)))
+
+
 def test_lobes_make_the_lung_where_the_source_annotated_all_of_them(atlas: Atlas, place: CasePlace) -> None:
     lobes = {
         "lung_upper_lobe_left": box((0, 2)),
