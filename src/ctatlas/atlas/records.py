@@ -45,6 +45,10 @@ class Scanner(Record):
     kernel: str | None = None
     series_description: str | None = None
     patient_position: str | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+    kilovolts: float | None = None
+    slice_thickness_mm: float | None = None
 
 
 class CaseRecord(Record):
@@ -63,7 +67,8 @@ class CaseRecord(Record):
     ct_sha256 : str
         Of `ct.nii.gz`.
     voxels_sha256 : str
-        Of voxels and geometry, whatever file format they came in: what makes two cases exact duplicates.
+        Of the voxels in the order of the patient's axes, whatever file format they came in: what makes two cases exact
+        duplicates.
     fingerprint : str
         A small picture of the scan, hexadecimal, for near-duplicates.
     """
@@ -117,8 +122,24 @@ class OriginalRecord(Record):
     masks: dict[str, MaskRecord]
 
 
+class CopyRecord(Record):
+    """A scan of a source that was not added, because it is the same, voxel by voxel, as a case of the atlas."""
+
+    dataset_case: str
+    origin: str
+    origin_stamp: str
+    copy_of: str
+
+
 class DatasetRecord(Record):
-    """`datasets/<name>.json`: a source dataset."""
+    """`datasets/<name>.json`: a source dataset.
+
+    Attributes
+    ----------
+    layout : str
+        How its files lay when they were added.
+    copies : tuple of CopyRecord
+    """
 
     format: int = 1
     name: str
@@ -126,6 +147,8 @@ class DatasetRecord(Record):
     licence: str = ""
     url: str = ""
     citation: str = ""
+    layout: str = ""
+    copies: tuple[CopyRecord, ...] = ()
 
 
 class RevisedMask(MaskRecord):

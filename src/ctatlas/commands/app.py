@@ -12,6 +12,7 @@ import typer
 
 import ctatlas
 from ctatlas.commands import (
+    add,
     assemble,
     attend,
     check,
@@ -36,6 +37,7 @@ HEADINGS = {
     "Scans": {"segment": segment, "convert": convert, "deidentify": deidentify, "demo": demo},
     "Atlas": {
         "init": init,
+        "add": add,
         "predict": predict,
         "attend": attend,
         "check": check,

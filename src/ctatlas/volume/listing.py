@@ -6,6 +6,7 @@ below a case's `ct.nii.gz`, files marked as labels, and 8-bit numbers, which can
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,10 +52,15 @@ class _Folder:
         return bool(self.files) or any(folder.has_files for folder in self.below)
 
 
-def scans_below(folder: Path, where: str) -> list[Path]:
+def unknown(_: Path) -> bool:
+    """Say of any file that nothing is known of it."""
+    return False
+
+
+def scans_below(folder: Path, where: str, surely: Callable[[Path], bool] = unknown) -> list[Path]:
     """Return the scans of a folder, at any depth, in the order of their names: files, and folders of one DICOM study.
 
-    `where` is what to call the folder in a refusal.
+    `where` is what to call the folder in a refusal. Files of which `surely` is true are scans without a look into them.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def scans_below(folder: Path, where: str) -> list[Path]:
         When there is none, or the folder cannot be read.
     """
     try:
-        found = _scans(_look(folder, _DEPTH))
+        found = _scans(_look(folder, _DEPTH, surely))
     except OSError as error:
         raise ScanError(f"{where}: cannot be read: {error.strerror or error}.") from error
     if not found:
@@ -99,21 +105,23 @@ def stem(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-def _look(folder: Path, depth: int) -> _Folder:
+def _look(folder: Path, depth: int, surely: Callable[[Path], bool]) -> _Folder:
     """Look through a folder and those below; links to folders are not followed, hidden names passed over."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file()]
     case = next((file for name in CASE_FILES for file in files if file.name.lower() == name), None)
     if case is not None:
         return _Folder(folder, (case,), None, ())
-    single = tuple(file for file in files if file.name.lower().endswith(_SCAN_ENDINGS) and not is_mask(file))
-    voxels = {data for file in single for data in files_of(file)[1:]}  # of detached headers
+    single = tuple(
+        file for file in files if file.name.lower().endswith(_SCAN_ENDINGS) and (surely(file) or not is_mask(file))
+    )
+    voxels = {data for file in single for data in _beside(file)}  # of detached headers
     below = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()] if depth else []
     return _Folder(
         folder,
         tuple(file for file in single if file not in voxels),
         _study([file for file in files if not file.name.lower().endswith(_SCAN_ENDINGS)]),
-        tuple(_look(entry, depth - 1) for entry in below),
+        tuple(_look(entry, depth - 1, surely) for entry in below),
     )
 
 
@@ -126,6 +134,11 @@ def _scans(folder: _Folder) -> list[Path]:
         apart = (below for below in folder.below if not below.studies)  # the others are read with this folder
         return [*folder.files, folder.path, *(scan for below in apart for scan in _scans(below))]
     return [*folder.files, *(scan for below in folder.below for scan in _scans(below))]
+
+
+def _beside(file: Path) -> list[Path]:
+    """Return the files that hold the voxels of a header; NIfTI has none, and need not be opened to know."""
+    return [] if file.name.lower().endswith((".nii.gz", ".nii")) else files_of(file)[1:]
 
 
 def _study(files: list[Path]) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctatlas.volume.choices import AS_IT_IS, Choices
-from ctatlas.volume.listing import CASE_FILES, scans_below, stem
+from ctatlas.volume.listing import CASE_FILES, scans_below, stem, unknown
 from ctatlas.volume.names import safe_name, unique_names
 from ctatlas.volume.opening import opened
 from ctatlas.volume.reading import ARCHIVES, kind_at, look, read
@@ -46,7 +47,9 @@ class ScanSource:
         return look(self.path, self.choices)
 
 
-def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:
+def scans_in(
+    path: Path | str, choices: Choices = AS_IT_IS, *, surely: Callable[[Path], bool] = unknown
+) -> list[ScanSource]:
     """List the scans of a file, a folder or an archive, in the order of their names.
 
     Parameters
@@ -56,6 +59,8 @@ def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:
         folders with a `ct.nii.gz`, at any depth; or a zip or tar archive of any of these.
     choices : Choices, optional
         Handed on to `read`.
+    surely : callable, optional
+        Tells of a file in a folder that it is known to be a scan, so that nobody need look into it.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def scans_in(path: Path | str, choices: Choices = AS_IT_IS) -> list[ScanSource]:
     """
     place = Path(path)
     if place.is_dir():
-        found = scans_below(place, str(place))
+        found = scans_below(place, str(place), surely)
         names = unique_names(_case_name(scan, place) for scan in found)
         return [ScanSource(name, scan, choices) for name, scan in zip(names, found, strict=True)]
     if kind_at(place) not in ARCHIVES:

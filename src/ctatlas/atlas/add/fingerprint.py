@@ -1,0 +1,157 @@
+"""Tell scans that are the same, or nearly: a hash of the voxels, and a small picture that survives what people do.
+
+Source: published releases took scans for copies when shapes and numbers of positive voxels agreed, which misses copies
+that were resampled or cropped and may merge different scans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from ctatlas.volume import Volume
+
+SLAB_MM = 12.0
+CELLS = 8  # along each axis of a slab
+NEARLY = 0.95  # correlation; measured: docs/atlas-add.md
+AT_LEAST_SLABS = 6  # that two scans share
+AT_LEAST_SHARE = 0.5  # of the shorter scan's slabs
+
+_MASS_HU = (-900.0, 100.0)  # nothing to solid: mass stays what it is when voxels are averaged
+_OUTERMOST = 0.02  # of the body, on each side
+_WINDOW_HU = (-200.0, 300.0)
+_PIXELS = 96  # of a slab's image along its longer side, before cells are made of it
+
+
+def voxels_sha256(volume: Volume) -> str:
+    """Hash a scan's voxels in the order of the patient's axes, whatever format and order of axes they came in.
+
+    Two files of one scan hash alike even when one lost its place in the scanner's space.
+    """
+    scan = volume.reoriented("RAS")
+    digest = hashlib.sha256(f"{scan.grid.shape} {scan.array.dtype.str}".encode())
+    for k in range(scan.grid.shape[2]):
+        digest.update(scan.array[:, :, k].tobytes(order="F"))
+    return digest.hexdigest()
+
+
+def fingerprint(volume: Volume) -> str:
+    """Make a small picture of a scan: slabs of 12 mm from the feet up, 8 × 8 cells of mean HU over the body in each.
+
+    Each slab is cut to most of the body, so that resampling, padding and cropping at the sides alter little; cropped slices
+    shift the slabs, which `likeness` allows for.
+
+    Returns
+    -------
+    str
+        128 hexadecimal digits a slab.
+    """
+    scan = volume.reoriented("RAS")
+    n_slabs = max(1, round(scan.grid.shape[2] * scan.grid.spacing_mm[2] / SLAB_MM))
+    edges = np.linspace(0, scan.grid.shape[2], n_slabs + 1).round().astype(int)
+    stride = max(1, max(scan.grid.shape[:2]) // _PIXELS)
+    slabs = [
+        _cells(scan.array[::stride, ::stride, low : max(high, low + 1)].mean(axis=2, dtype=np.float32))
+        for low, high in pairwise(edges.tolist())
+    ]
+    return np.concatenate(slabs).astype(np.uint8).tobytes().hex()
+
+
+class Pictures:
+    """The small pictures of many scans, to compare a new one with all of them at once."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._slabs: list[np.ndarray] = []
+        self._stacked: np.ndarray | None = None
+
+    def add(self, name: str, picture: str) -> None:
+        """Remember a scan's picture; an empty one is passed over."""
+        if picture:
+            self._names.append(name)
+            self._slabs.append(_standardised(picture))
+            self._stacked = None
+
+    def like(self, picture: str) -> list[tuple[str, float]]:
+        """Return the scans that are nearly the same, with their correlation, the most alike first."""
+        if not self._names or not picture:
+            return []
+        if self._stacked is None:
+            self._stacked = np.concatenate(self._slabs)
+        slabs = _standardised(picture)
+        products = slabs @ self._stacked.T  # (slabs, slabs of all others)
+        ends = np.cumsum([len(other) for other in self._slabs])
+        parts = np.split(products, ends[:-1], axis=1)
+        alike = [(name, _best_shift(part)) for name, part in zip(self._names, parts, strict=True)]
+        return sorted(((name, value) for name, value in alike if value >= NEARLY), key=lambda pair: -pair[1])
+
+
+def likeness(one: str, other: str) -> float:
+    """Return the highest mean correlation of the slabs of two pictures over all shifts along the body; -1 to 1."""
+    return _best_shift(_standardised(one) @ _standardised(other).T)
+
+
+def _best_shift(products: np.ndarray) -> float:
+    """Return the best mean of a diagonal of slab correlations that is long enough."""
+    n, m = products.shape
+    needed = min(n, m, max(AT_LEAST_SLABS, math.ceil(AT_LEAST_SHARE * min(n, m))))
+    totals = _diagonal_sums(products)
+    lengths = _diagonal_sums(np.ones_like(products))
+    return float(np.max(totals / lengths, where=lengths >= needed, initial=-1.0))
+
+
+def _diagonal_sums(matrix: np.ndarray) -> np.ndarray:
+    """Sum along all n + m - 1 diagonals of an (n, m) matrix."""
+    n, m = matrix.shape
+    padded = np.zeros((n, n + m), matrix.dtype)
+    padded[:, :m] = matrix[::-1]
+    sheared = padded.ravel()[: n * (n + m - 1)].reshape(n, n + m - 1)  # each row one further to the right
+    return np.asarray(sheared.sum(axis=0))
+
+
+def _standardised(picture: str) -> np.ndarray:
+    """Return (slabs, 64) float32, each slab of mean 0 and length 1; one without contrast is all 0."""
+    slabs = np.frombuffer(bytes.fromhex(picture), np.uint8).reshape(-1, CELLS * CELLS).astype(np.float32)
+    slabs -= slabs.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(slabs, axis=1, keepdims=True)
+    return np.asarray(np.divide(slabs, lengths, out=np.zeros_like(slabs), where=lengths > 1e-3))
+
+
+def _cells(image: np.ndarray) -> np.ndarray:
+    """Return the 64 cells of the body in one slab's image, 0 to 255; all 0 where there is none."""
+    mass = np.clip(image, *_MASS_HU) - _MASS_HU[0]
+    ends = [_middle_part(mass.sum(axis=1 - axis, dtype=np.float64)) for axis in (0, 1)]
+    if any(high - low < CELLS for low, high in ends):
+        return np.zeros(CELLS * CELLS)
+    means = np.clip(image, *_WINDOW_HU)
+    for axis, (low, high) in enumerate(ends):
+        means = _binned(means, axis, low, high)
+    low_hu, high_hu = _WINDOW_HU
+    return np.asarray(np.rint((means - low_hu) / (high_hu - low_hu) * 255)).ravel()
+
+
+def _middle_part(mass: np.ndarray) -> tuple[float, float]:
+    """Return between which two places, in fractions of voxels, all but the outermost of a mass lies.
+
+    Unlike the ends of a box these places hardly move when a table touches the skin or voxels are averaged.
+    """
+    if not mass.any():
+        return 0.0, 0.0
+    total = np.concatenate([[0], np.cumsum(mass)]) / mass.sum()
+    low, high = np.interp([_OUTERMOST, 1 - _OUTERMOST], total, np.arange(len(total)))
+    return float(low), float(high)
+
+
+def _binned(image: np.ndarray, axis: int, low: float, high: float) -> np.ndarray:
+    """Average rows or columns between two places into cells; one on an edge counts for both cells by its parts."""
+    sums = np.concatenate([np.zeros_like(image.take([0], axis)), np.cumsum(image, axis, dtype=np.float64)], axis)
+    edges = np.linspace(low, high, CELLS + 1)
+    below = np.minimum(edges.astype(int), image.shape[axis] - 1)
+    shape = [1, 1]
+    shape[axis] = -1
+    part = (edges - below).reshape(shape)
+    at_edges = sums.take(below, axis) + part * image.take(below, axis)
+    return np.asarray(np.diff(at_edges, axis=axis) * CELLS / (high - low))

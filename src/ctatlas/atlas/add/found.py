@@ -1,0 +1,128 @@
+"""What a layout finds in a source: cases that can be read, and what is wrong with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ctatlas.atlas.records import Split
+from ctatlas.volume import AS_IT_IS, Choices, ScanSource
+
+_IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def _never(_: Path) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person said about a source; whatever is None is for the layout to find out.
+
+    Attributes
+    ----------
+    root : Path or None
+        The folder that the paths of a list start from.
+    hide_names : bool
+        Whether cases are called by pseudonyms even where their files have harmless names.
+    choices : Choices
+        How to read scans that can be read in more than one way.
+    is_known : callable
+        Tells of a file that it was added before, so that it need not be looked into to see that it is a scan.
+    """
+
+    dataset: str | None = None
+    label_set: str | None = None
+    split: Split | None = None
+    root: Path | None = None
+    hide_names: bool = False
+    choices: Choices = AS_IT_IS
+    is_known: Callable[[Path], bool] = field(default=_never, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One case of a source.
+
+    Attributes
+    ----------
+    name, dataset : str
+        What the source calls it, and the dataset it belongs to.
+    case : str
+        The id to give it, as far as it is free.
+    source : ScanSource
+    labels : Path or None
+        A label map, or a folder of masks.
+    label_set : str or None
+        Of a label map: whose numbers.
+    left_out : tuple of int
+        Numbers that may occur and mean nothing here.
+    patient : str
+        Who, in the words of the source; only a keyed hash of it enters the atlas.
+    is_named : bool
+        Whether a person chose the name, so that it needs no pseudonym.
+    """
+
+    name: str
+    dataset: str
+    case: str
+    source: ScanSource
+    labels: Path | None = None
+    label_set: str | None = None
+    left_out: tuple[int, ...] = ()
+    split: Split | None = None
+    phase: str | None = None
+    patient: str = ""
+    is_named: bool = False
+
+    @property
+    def may_tell_who(self) -> bool:
+        """Whether the name may be a patient's: DICOM folders and archives are often called after people."""
+        return not self.is_named and not self.source.path.name.lower().endswith(_IMAGE_ENDINGS)
+
+    def called(self, name: str) -> Found:
+        """Return the same case under another name."""
+        return replace(self, name=name, case=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a source that can't be a case, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All that a layout found.
+
+    Attributes
+    ----------
+    layout : str
+    found : tuple of Found
+    faults : tuple of Fault
+        Each becomes a row of the table of failures.
+    remarks : tuple of str
+        What was passed over, a line each.
+    licences, citations : mapping
+        By dataset, as far as the source says.
+    """
+
+    layout: str
+    found: tuple[Found, ...]
+    faults: tuple[Fault, ...] = ()
+    remarks: tuple[str, ...] = ()
+    licences: dict[str, str] = field(default_factory=dict)
+    citations: dict[str, str] = field(default_factory=dict)
+
+
+def scan_at(path: Path, ask: Ask) -> ScanSource:
+    """Return the scan that lies at a path; the name is given elsewhere."""
+    return ScanSource(path.name, path, ask.choices)
+
+
+def printable(text: str) -> str:
+    """Return a stranger's name without line breaks and terminal codes, of a length that tables can hold."""
+    return "".join(letter if letter.isprintable() else "_" for letter in text)[:200]

@@ -1,0 +1,157 @@
+"""Put a case that is whole on its stage among the cases of the atlas, unless the atlas has it already."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ctatlas.atlas.add.intake import Entry
+from ctatlas.atlas.add.known import Known
+from ctatlas.atlas.atlas import Atlas
+from ctatlas.atlas.layout import CasePlace
+from ctatlas.atlas.records import CaseRecord, OriginalRecord, read_record, write_record
+from ctatlas.errors import OutputError
+
+STAGES = ".adding"  # a folder in the atlas: renaming works only on one disk
+State = Literal["added", "known", "copy", "labelled", "changed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of one case of a source.
+
+    Attributes
+    ----------
+    name : str
+        What the source calls it, or a pseudonym.
+    case : str
+        The case of the atlas that it is now, was before, or is a copy of; empty where it failed.
+    state : str
+        "added"; "known": read before and unchanged since; "copy": same voxels as a case, not added; "labelled": its
+        case got the labels that were missing; "changed": other files than those that were added, which stay;
+        "failed".
+    reason : str
+        What a person should know about it.
+    near : tuple of str
+        Cases that are nearly the same.
+    entry : Entry or None
+        What was read; its paths are for the terminal of whoever adds, never for a file of the atlas.
+    """
+
+    name: str
+    case: str
+    state: State
+    reason: str = ""
+    near: tuple[str, ...] = ()
+    stage: str = ""
+    trace: str = ""
+    entry: Entry | None = None
+
+
+def join(atlas: Atlas, entry: Entry, record: CaseRecord, known: Known, *, keep_duplicates: bool) -> Added:
+    """Put one case in its place, by one renaming; afterwards its stage is gone.
+
+    Raises
+    ------
+    OutputError
+        When the atlas can't be written to.
+    """
+    name = entry.found.name
+    try:
+        before = known.origins.get(entry.origin)
+        if before is not None:
+            return _read_again(atlas, entry, record, before[0])
+        twin = known.voxels.get(record.voxels_sha256)
+        if twin is not None and not keep_duplicates:
+            return _copy(atlas, entry, record, twin)
+        near = tuple(case for case, _ in known.pictures.like(record.fingerprint) if case != twin)
+        whole = record.model_copy(update={"duplicate_of": twin, "near_duplicates": near})
+        _move(entry.stage, atlas.place.case(entry.case), whole)
+        known.learn(entry.case, entry.origin, entry.stamp, record.voxels_sha256, record.fingerprint)
+        said = [f"has the same voxels as {twin}"] if twin else []
+        said += [f"nearly the same as {', '.join(near)}"] if near else []
+        return Added(name, entry.case, "added", "; ".join(said), near)
+    finally:
+        shutil.rmtree(entry.stage, ignore_errors=True)
+
+
+def _move(stage: Path, place: CasePlace, record: CaseRecord) -> None:
+    try:
+        write_record(record, stage / place.record.name)
+        _flush(stage / "original")
+        _flush(stage)
+        place.folder.parent.mkdir(exist_ok=True)
+        stage.rename(place.folder)
+        _flush(place.folder.parent)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{place.folder}: can't be put there ({error.strerror})") from error
+
+
+def _copy(atlas: Atlas, entry: Entry, record: CaseRecord, twin: str) -> Added:
+    said = f"has the same voxels as {twin}: not added again"
+    if entry.found.labels is not None and _give_labels(atlas.place.case(twin), entry, record):
+        return Added(entry.found.name, twin, "labelled", f"has the same voxels as {twin}, which got its labels")
+    if entry.found.labels is not None:
+        said += ", nor its labels; --keep-duplicates adds both"
+    return Added(entry.found.name, twin, "copy", said)
+
+
+def _read_again(atlas: Atlas, entry: Entry, record: CaseRecord, case: str) -> Added:
+    """Compare files that were changed with the case that was made of them; a case's scan never changes."""
+    place = atlas.place.case(case)
+    old = read_record(CaseRecord, place.record)
+    name = entry.found.name
+    if old.voxels_sha256 != record.voxels_sha256:
+        return Added(name, case, "changed", f"is another scan now than {case}, which was added from it and stays")
+    if _give_labels(place, entry, record):
+        return Added(name, case, "labelled", f"{case} got its labels")
+    if entry.found.labels is not None and not _same_labels(place, entry):
+        said = f"has other labels now than {case} has, which stay; 'ctatlas revise import' brings corrections in"
+        return Added(name, case, "changed", said)
+    if old.origin == entry.origin:
+        changes = {"origin_stamp": entry.stamp, "label_set": old.label_set or record.label_set}
+        write_record(old.model_copy(update=changes), place.record)
+    return Added(name, case, "known")
+
+
+def _give_labels(place: CasePlace, entry: Entry, record: CaseRecord) -> bool:
+    """Move labels to a case that has none and lies on the same grid; its record is written last."""
+    old = read_record(CaseRecord, place.record)
+    staged = CasePlace(entry.stage).original
+    if place.original.exists() or not staged.is_dir() or not old.grid.grid().same_place(record.grid.grid()):
+        return False
+    changes: dict[str, object] = {"label_set": record.label_set, "split": old.split or record.split}
+    if old.origin == entry.origin:
+        changes["origin_stamp"] = entry.stamp
+    try:
+        _flush(staged)
+        staged.rename(place.original)
+        _flush(place.folder)
+    except OSError as error:
+        raise OutputError(f"{place.original}: can't be put there ({error.strerror})") from error
+    write_record(old.model_copy(update=changes), place.record)
+    return True
+
+
+def _same_labels(place: CasePlace, entry: Entry) -> bool:
+    paths = [place.original / "labels.json", CasePlace(entry.stage).original / "labels.json"]
+    if not all(path.is_file() for path in paths):
+        return False
+    old, new = (read_record(OriginalRecord, path) for path in paths)
+    return old.masks == new.masks
+
+
+def _flush(folder: Path) -> None:
+    """Wait until the disk has a folder's names; not every system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

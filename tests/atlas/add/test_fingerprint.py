@@ -1,0 +1,93 @@
+"""Copies are found whatever was done to them; different people are not taken for one."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctatlas.atlas.add.fingerprint import NEARLY, Pictures, fingerprint, likeness, voxels_sha256
+from ctatlas.volume import Grid, Volume
+from tests.support.atlases import coarse_phantom
+from tests.volume.strategies import oblique_grid
+
+
+def noise(shape: tuple[int, int, int] = (5, 4, 3)) -> Volume:
+    values = np.random.default_rng(3).integers(-1000, 1000, shape, np.int16)
+    return Volume(np.asfortranarray(values), oblique_grid("LPS", shape=shape))
+
+
+@pytest.mark.parametrize("code", ["RAS", "LPS", "SPR", "AIL"])
+def test_the_hash_is_of_voxels_in_the_patients_axes(code: str) -> None:
+    assert voxels_sha256(noise().reoriented(code)) == voxels_sha256(noise())
+
+
+def test_a_scan_that_lost_its_place_hashes_alike_and_a_voxel_makes_a_difference() -> None:
+    scan = noise()
+    moved = Grid(scan.grid.shape, np.array([[0, 0, 0, 9.0], *[[0] * 4] * 3]) + scan.grid.affine)
+    changed = scan.array.copy(order="F")
+    changed[2, 1, 1] += 1
+    assert voxels_sha256(Volume(scan.array, moved)) == voxels_sha256(scan)
+    assert voxels_sha256(Volume(changed, scan.grid)) != voxels_sha256(scan)
+    assert voxels_sha256(Volume(scan.array.astype(np.float32), scan.grid)) != voxels_sha256(scan)
+
+
+def test_mirrored_voxels_are_another_scan() -> None:
+    scan = noise()
+    assert voxels_sha256(Volume(np.asfortranarray(scan.array[::-1]), scan.grid)) != voxels_sha256(scan)
+
+
+def altered() -> dict[str, Volume]:
+    """Return copies of a phantom, altered as releases and exports alter scans."""
+    scan = coarse_phantom(0).volume
+    i, j, k = scan.grid.shape
+    rng = np.random.default_rng(0)
+    thick = Volume(np.asfortranarray(scan.array[:, :, ::2]), Grid((i, j, k // 2), scan.grid.affine @ np.diag([1, 1, 2, 1])))
+    noisy = np.clip(scan.array + rng.normal(0, 20, scan.array.shape), -1024, 3000).astype(np.int16)
+    return {
+        "turned": scan.reoriented("RSP"),
+        "cut above": scan.crop((0, 0, 0), (i, j, k - 12)),
+        "cut at both ends": scan.crop((0, 0, 7), (i, j, k - 9)),
+        "cut at the sides": scan.crop((3, 2, 0), (i - 3, j - 4, k)),
+        "clipped": Volume(np.clip(scan.array, -1000, 400), scan.grid),
+        "noisy": Volume(noisy, scan.grid),
+        "every second slice": thick,
+    }
+
+
+@pytest.mark.parametrize("what", altered())
+def test_an_altered_copy_is_nearly_the_same(what: str) -> None:
+    assert likeness(fingerprint(altered()[what]), fingerprint(coarse_phantom(0).volume)) > NEARLY
+
+
+def test_different_people_are_not() -> None:
+    pictures = [fingerprint(coarse_phantom(number).volume) for number in range(3)]
+    assert max(likeness(one, other) for one, other in combinations(pictures, 2)) < NEARLY - 0.05
+
+
+def test_one_scan_is_found_among_many() -> None:
+    known = Pictures()
+    assert known.like(fingerprint(coarse_phantom(0).volume)) == []
+    for number in range(3):
+        known.add(f"case {number}", fingerprint(coarse_phantom(number).volume))
+    known.add("empty", "")
+    ((name, value),) = known.like(fingerprint(altered()["cut at both ends"]))
+    assert (name, value > NEARLY) == ("case 0", True)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 60, 2), (9, 8, 70)])
+def test_scans_without_a_body_and_odd_ones_have_a_picture_too(shape: tuple[int, int, int]) -> None:
+    air = Volume(np.full(shape, -1000, np.int16, order="F"), Grid(shape, np.diag([2.0, 1.0, 3.0, 1.0])))
+    assert likeness(fingerprint(air), fingerprint(air)) == 0
+    assert len(fingerprint(air)) % 128 == 0
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**31))
+def test_likeness_is_symmetric_and_that_of_itself_is_one(n: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = (rng.integers(0, 256, (length, 64), np.uint8).tobytes().hex() for length in (n, m))
+    assert likeness(one, other) == pytest.approx(likeness(other, one), abs=1e-5)
+    assert likeness(one, one) == pytest.approx(1, abs=1e-5)
