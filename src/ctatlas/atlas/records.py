@@ -43,7 +43,6 @@ class Scanner(Record):
 
     modality: str | None = None
     kernel: str | None = None
-    series_description: str | None = None
     patient_position: str | None = None
     manufacturer: str | None = None
     model: str | None = None

@@ -100,16 +100,17 @@ def added_to(
     atlas: Atlas,
     source: Path,
     layout: str | None = None,
-    ask: Ask = Ask(),
-    wish: Wish = Wish(),
+    ask: Ask | None = None,
+    wish: Wish | None = None,
     *,
     shard: str | None = None,
 ) -> list[Added]:
     """Add a source as the command does."""
     known = known_to(atlas, from_files=shard is not None)
-    planned = plan(atlas, listed(source, ask, layout), known, KEY, shard=Shard.of(shard) if shard else None)
+    planned = plan(atlas, listed(source, ask or Ask(), layout), known, KEY, shard=Shard.of(shard) if shard else None)
     if shard is None:
         clear_stages(atlas)
+    wish = wish or Wish()
     added = list(add_cases(atlas, planned, known, KEY, wish=wish))
     write_datasets(atlas, planned, added, wish)
     atlas.synchronise()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctatlas.atlas.add.fingerprint import NEARLY, Pictures, fingerprint, likeness, voxels_sha256
-from ctatlas.volume import Grid, Volume
+from ctatlas.volume import Grid, Volume, box_of
 from tests.support.atlases import coarse_phantom
 from tests.volume.strategies import oblique_grid
 
@@ -45,13 +45,17 @@ def altered() -> dict[str, Volume]:
     scan = coarse_phantom(0).volume
     i, j, k = scan.grid.shape
     rng = np.random.default_rng(0)
-    thick = Volume(np.asfortranarray(scan.array[:, :, ::2]), Grid((i, j, k // 2), scan.grid.affine @ np.diag([1, 1, 2, 1])))
+    body = box_of(sum(mask for _, mask in coarse_phantom(0).truth.items()) > 0)
+    assert body is not None
+    thick = Volume(
+        np.asfortranarray(scan.array[:, :, ::2]), Grid((i, j, k // 2), scan.grid.affine @ np.diag([1, 1, 2, 1]))
+    )
     noisy = np.clip(scan.array + rng.normal(0, 20, scan.array.shape), -1024, 3000).astype(np.int16)
     return {
         "turned": scan.reoriented("RSP"),
         "cut above": scan.crop((0, 0, 0), (i, j, k - 12)),
         "cut at both ends": scan.crop((0, 0, 7), (i, j, k - 9)),
-        "cut at the sides": scan.crop((3, 2, 0), (i - 3, j - 4, k)),
+        "cut to the body": scan.crop([side.start for side in body], [side.stop for side in body]),
         "clipped": Volume(np.clip(scan.array, -1000, 400), scan.grid),
         "noisy": Volume(noisy, scan.grid),
         "every second slice": thick,

@@ -78,7 +78,8 @@ def plan(
     entries: list[Entry] = []
     there: list[Added] = []
     faults = list(listing.faults)
-    for found in listing.found:
+    ours = set(range(len(listing.found))) if shard is None else set(shard.part_of(range(len(listing.found))))
+    for number, found in enumerate(listing.found):
         path = found.source.path.absolute()
         origin = origin_of(path, found.source.inside, key)
         called = _called(found, key, origin, hide_names=hide_names)
@@ -90,11 +91,10 @@ def plan(
         before = known.origins.get(origin)
         if before is not None and before[1] == stamp:
             there.append(Added(called.name, before[0], "known"))
-        else:
-            case = before[0] if before is not None else known.free_id(called.case)
+            continue
+        case = before[0] if before is not None else known.free_id(called.case)
+        if number in ours:
             entries.append(Entry(called, case, atlas.place.root / STAGES / origin[:_STAGE_LETTERS], origin, stamp))
-    if shard is not None:
-        entries = shard.part_of(entries)
     return Plan(listing, tuple(entries), tuple(there), tuple(faults))
 
 

@@ -8,16 +8,15 @@ import numpy as np
 
 from ctatlas.anatomy import LabelSet, label_set, structure_called
 from ctatlas.anatomy_rules import annotated_structures
+from ctatlas.atlas.add.body import coarse_body, repeated
 from ctatlas.atlas.records import MaskRecord, OriginalRecord, write_record
 from ctatlas.errors import ScanError
 from ctatlas.hashing import sha256_file
-from ctatlas.inference.skin import body_inside_skin
 from ctatlas.volume import Grid, Segmentation, Volume, read_segmentation, segmentation_kind, write_mask
 from ctatlas.volume.formats.label_map import read_label_map
 from ctatlas.volume.reading_masks import on_grid
 
 _NAMED = 5  # values that a refusal names
-_COARSE_MM = 4.0
 
 
 def originals_of(
@@ -109,15 +108,11 @@ def _of_names(path: Path, grid: Grid, chosen: LabelSet) -> tuple[Segmentation, d
 
 
 def _body(scan: Volume) -> Segmentation:
-    """Return the body inside its skin, found on a coarse copy: its middle tells left from right."""
+    """Return the body inside its skin: its middle tells left from right."""
     upright = scan.reoriented("RAS")
-    steps = [max(1, round(_COARSE_MM / mm)) for mm in upright.grid.spacing_mm]
-    coarse = upright.array[:: steps[0], :: steps[1], :: steps[2]].astype(np.float32)
-    i, j, k = (mm * step for mm, step in zip(upright.grid.spacing_mm, steps, strict=True))
-    body = body_inside_skin(coarse, (i, j, k))
-    for axis, (step, n) in enumerate(zip(steps, upright.grid.shape, strict=True)):
-        body = body.repeat(step, axis).take(range(n), axis)
-    return Segmentation.from_masks(upright.grid, {"body": np.asfortranarray(body)})
+    coarse, steps = coarse_body(upright)
+    body = np.asfortranarray(repeated(coarse, steps, upright.grid.shape))
+    return Segmentation.from_masks(upright.grid, {"body": body})
 
 
 def _values(labels: np.ndarray) -> set[int]:
