@@ -18,6 +18,7 @@ from ctatlas.execution import (
     done_before,
     perform,
     perform_all,
+    perform_one,
     write_failures,
 )
 from ctatlas.results import NOTICE, expected_bytes
@@ -71,7 +72,7 @@ def run_tasks(
     """
     if len(tasks) == 1:
         with showing_progress(quiet=manner.quiet) as progress:
-            outcomes = [do(tasks[0], progress)]
+            outcomes = [perform_one(tasks[0], progress=progress, do=do, patience=manner.patience)]
     else:
         outcomes = _many(tasks, out / failures, manner, do)
     n_failed = sum(outcome.state == "failed" for outcome in outcomes)

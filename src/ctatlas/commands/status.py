@@ -10,6 +10,7 @@ from ctatlas.commands.options import AsJson, AtlasFolder, Debug, flag
 
 if TYPE_CHECKING:
     from ctatlas.atlas import Atlas
+    from ctatlas.atlas.queries.remaining import RemainingError
 
 EXAMPLE = "ctatlas status my-atlas"
 _KINDS = ("original", "pseudo", "revised", "assembled")
@@ -45,9 +46,8 @@ def _ask(atlas: Atlas, top: int) -> dict[str, Any]:
     from dataclasses import asdict
 
     from ctatlas.atlas.catalog import questions
-    from ctatlas.atlas.queries.asking import remaining_in
 
-    remaining = remaining_in(atlas)
+    remaining = _remaining_in(atlas)
     with atlas.catalog() as catalog, catalog.session() as session:
         cases, revisions, minutes = questions.revision_totals(session)
         return {
@@ -68,6 +68,14 @@ def _ask(atlas: Atlas, top: int) -> dict[str, Any]:
                 for name, score, ml, n in questions.structures_by_attention(session)
             ],
         }
+
+
+def _remaining_in(atlas: Atlas) -> RemainingError | None:
+    if not atlas.place.queries.is_dir():  # nothing was asked: spare the import of statistics
+        return None
+    from ctatlas.atlas.queries.asking import remaining_in
+
+    return remaining_in(atlas)
 
 
 def _say(found: dict[str, Any]) -> None:

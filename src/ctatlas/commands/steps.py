@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ctatlas.atlas.shards import Shard
 from ctatlas.commands.cases import Manner, run_tasks, say_plan, state_of
 from ctatlas.commands.console import say_table, tell
 from ctatlas.errors import AtlasError
-from ctatlas.execution import FAILURES, Outcome, Performer, Task, perform
+from ctatlas.execution import Outcome, Performer, Task, perform
 
 TasksOf = Callable[[Atlas, list[CasePlace]], Sequence[Task]]
 
@@ -63,15 +64,32 @@ def run_step(
         return 0
     with atlas.writing(shared=shard is not None):
         cases = _cases(atlas, selection, shard)
-        tasks = tasks_of(atlas, cases)
-        failures = FAILURES if shard is None else f"failures-{shard.number}-of-{shard.total}.csv"
-        try:
+        if shard is not None:
+            tasks = tasks_of(atlas, cases)
+            failures = f"failures-{shard.number}-of-{shard.total}.csv"
             return run_tasks(tasks, folder, manner, say_done or say_cases, do=do, failures=failures) if tasks else 0
-        finally:
-            if shard is None:
-                with atlas.catalog() as catalog:
-                    for fault in catalog.synchronise(cases):
-                        tell(fault)
+        with _indexed(atlas, cases):
+            return run_tasks(tasks_of(atlas, cases), folder, manner, say_done or say_cases, do=do)
+
+
+@contextmanager
+def _indexed(atlas: Atlas, cases: Sequence[CasePlace]) -> Iterator[None]:
+    """Bring the index up to date after work, however that ended; one that can't be opened is refused before it."""
+    with atlas.catalog():
+        pass
+    try:
+        yield
+    except BaseException:
+        with suppress(AtlasError):  # what went wrong first is what people need to know
+            _index(atlas, cases)
+        raise
+    _index(atlas, cases)
+
+
+def _index(atlas: Atlas, cases: Sequence[CasePlace]) -> None:
+    with atlas.catalog() as catalog:
+        for fault in catalog.synchronise(cases):
+            tell(fault)
 
 
 def say_cases(outcomes: Sequence[Outcome]) -> None:

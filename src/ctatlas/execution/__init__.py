@@ -7,7 +7,7 @@ of what never worked, `spread` does one small thing to many items, `room` asks w
 
 from ctatlas.execution.executors import Executor, LocalPool, ThisProcess
 from ctatlas.execution.failures import FAILURES, write_failures
-from ctatlas.execution.many import Patience, perform_all
+from ctatlas.execution.many import Patience, perform_all, perform_one
 from ctatlas.execution.perform import Outcome, Performer, done_before, perform, perform_in_place
 from ctatlas.execution.result import RECORD, result_folder, whole_record
 from ctatlas.execution.room import Room, room_for
@@ -28,6 +28,7 @@ __all__ = [
     "perform",
     "perform_all",
     "perform_in_place",
+    "perform_one",
     "result_folder",
     "room_for",
     "whole_record",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ctatlas.execution.perform import Listener, Outcome, Performer, attempt
@@ -15,6 +20,10 @@ from ctatlas.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from ctatlas.execution.task import Task
+
+
+_LOOK_S = 1.0  # how often the parent looks for workers that hang
+_SLACK, _START_S = 1.5, 30.0  # what a task may take beyond its time-out; what a worker may take to start
 
 
 class Executor(Protocol):
@@ -48,7 +57,11 @@ class ThisProcess:
 
 
 class LocalPool:
-    """Several processes, each with its share of the cores; what a worker loads, it keeps. Progress hears the cases."""
+    """Several processes, each with its share of the cores; what a worker loads, it keeps. Progress hears the cases.
+
+    When a worker dies, or hangs where no time-out can reach it, the tasks that were in work are done again alone, so
+    that the one to blame costs no other its result.
+    """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -57,41 +70,98 @@ class LocalPool:
         self, tasks: Sequence[Task], *, do: Performer, timeout_s: float | None, progress: Progress
     ) -> Iterator[Outcome]:
         """Do every task once."""
-        workers = min(self.workers, len(tasks))
         progress.stage("cases", len(tasks))
+        workers = min(self.workers, len(tasks))
+        waiting: deque[Task] = deque(tasks)
+        suspects: list[Task] = []
+        attempting = partial(_attempt_in_worker, do=do, timeout_s=timeout_s)
+        while waiting:
+            pool = _Pool(workers, attempting, timeout_s)
+            for outcome in pool.outcomes(waiting):
+                progress.advance()
+                yield outcome
+            suspects += pool.suspects
+        for task in suspects:
+            alone = _Pool(1, attempting, timeout_s)
+            yield from alone.outcomes(deque([task]))
+            if alone.suspects:
+                yield Outcome(task.case, task.folder, "failed", stage="start", reason=alone.fault)
+            progress.advance()
+
+
+class _Pool:
+    """Worker processes until one of them dies; each is given the next task when it has done one.
+
+    Attributes
+    ----------
+    suspects : list of Task
+        In work when a worker died.
+    """
+
+    def __init__(self, workers: int, attempting: Callable[[Task], Outcome], timeout_s: float | None) -> None:
         threads = max(1, (os.cpu_count() or 1) // workers)
         spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker, initargs=(threads,))
-        pending = {pool.submit(_attempt_in_worker, task, do, timeout_s): task for task in tasks}
+        self.pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker, initargs=(threads,))
+        self.workers, self.attempting = workers, attempting
+        self.patience_s = None if timeout_s is None else _SLACK * timeout_s + _START_S
+        self.suspects: list[Task] = []
+        self.fault = "a worker process died, probably for lack of memory; run again with fewer workers"
+
+    def outcomes(self, waiting: deque[Task]) -> Iterator[Outcome]:
+        """Do tasks from the front; those in work when a worker dies become suspects."""
+        in_work: dict[Future[Outcome], tuple[Task, float]] = {}
         try:
-            for future in as_completed(pending):
-                progress.advance()
-                yield _outcome(future, pending[future])
-            pool.shutdown()
+            while in_work or (waiting and not self.suspects):
+                self._hand_out(waiting, in_work)
+                done, _ = wait(in_work, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    task, _ = in_work.pop(future)
+                    try:
+                        yield future.result()
+                    except BrokenProcessPool:
+                        self.suspects.append(task)
+                self._end_what_hangs(in_work)
+            self.pool.shutdown()
         except BaseException:  # interrupted, or the disk is full: the workers tidy up and go
-            pool.shutdown(wait=False, cancel_futures=True)
+            self.pool.shutdown(wait=False, cancel_futures=True)
             for child in multiprocessing.active_children():
                 child.terminate()
             for child in multiprocessing.active_children():
                 child.join(timeout=10)
             raise
 
+    def _hand_out(self, waiting: deque[Task], in_work: dict[Future[Outcome], tuple[Task, float]]) -> None:
+        while waiting and not self.suspects and len(in_work) < self.workers:
+            task = waiting.popleft()
+            try:
+                in_work[self.pool.submit(self.attempting, task)] = task, time.monotonic()
+            except BrokenProcessPool:
+                self.suspects.append(task)
 
-def _outcome(future: Future[Outcome], task: Task) -> Outcome:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        reason = "a worker process died, probably for lack of memory; run again with fewer workers"
-        return Outcome(task.case, task.folder, "failed", stage="start", reason=reason)
+    def _end_what_hangs(self, in_work: Mapping[Future[Outcome], tuple[Task, float]]) -> None:
+        """Kill the workers when one heeds no time-out: compiled code that never returns."""
+        began = min((began for _, began in in_work.values()), default=math.inf)
+        if self.patience_s is not None and time.monotonic() - began > self.patience_s:
+            self.fault = f"hung in compiled code, and was ended after {self.patience_s:.0f} s"
+            for child in multiprocessing.active_children():
+                child.kill()
 
 
 def _begin_worker(threads: int) -> None:
     """Leave Ctrl-C to the parent, who ends its workers by SIGTERM, and share the cores."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("CTATLAS_THREADS", str(threads))
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
-def _attempt_in_worker(task: Task, do: Performer, timeout_s: float | None) -> Outcome:
+def _end_with_the_parent() -> None:
+    """Leave when the parent was killed: nobody would ever tell the worker to."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(130)
+
+
+def _attempt_in_worker(task: Task, *, do: Performer, timeout_s: float | None) -> Outcome:
     try:
         signal.signal(signal.SIGTERM, _interrupt)
         return attempt(task, Listener(SILENT), do, timeout_s)

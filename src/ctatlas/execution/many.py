@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctatlas.errors import CtatlasError
 from ctatlas.execution.executors import Executor, LocalPool, ThisProcess
-from ctatlas.execution.perform import Outcome, Performer, perform
+from ctatlas.execution.perform import Outcome, Performer, perform, too_long
+from ctatlas.execution.time_limit import TimeIsUp, time_limit
 from ctatlas.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -20,6 +22,27 @@ class Patience:
 
     timeout_s: float | None = None
     retries: int = 0
+
+
+def perform_one(task: Task, *, progress: Progress = SILENT, do: Performer = perform, patience: Patience) -> Outcome:
+    """Do the only task there is.
+
+    Raises
+    ------
+    CtatlasError
+        What the work raises in the last try, or that it took too long.
+    """
+    for tries_left in range(patience.retries, -1, -1):
+        try:
+            with time_limit(patience.timeout_s):
+                return do(task, progress)
+        except TimeIsUp:
+            fault: CtatlasError = CtatlasError(f"{task.case}: {too_long(patience.timeout_s)}")
+        except CtatlasError as error:
+            fault = error
+        if not tries_left:
+            raise fault
+    raise AssertionError("retries are counted from 0")
 
 
 def perform_all(

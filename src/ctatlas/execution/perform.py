@@ -85,6 +85,11 @@ def perform_in_place(task: Task, progress: Progress = SILENT) -> Outcome:
     return Outcome(task.case, task.folder, "done", task.work(task.folder, progress))
 
 
+def too_long(timeout_s: float | None) -> str:
+    """Say that time is up."""
+    return f"took longer than {timeout_s or 0:g} s; a longer --timeout or a smaller scan may do"
+
+
 class Listener:
     """Pass progress on under the case's name, and remember the stage for the table of failures."""
 
@@ -113,8 +118,7 @@ def attempt(task: Task, listener: Listener, do: Performer, timeout_s: float | No
         with time_limit(timeout_s):
             return do(task, listener)
     except TimeIsUp:
-        reason = f"took longer than {timeout_s:g} s; a longer --timeout or a smaller scan may do"
-        return Outcome(task.case, task.folder, "failed", stage=listener.name, reason=reason)
+        return Outcome(task.case, task.folder, "failed", stage=listener.name, reason=too_long(timeout_s))
     except CtatlasError as error:
         if isinstance(error, OutputError) and getattr(error.__cause__, "errno", None) in _NO_PLACE_LEFT:
             raise

@@ -21,6 +21,9 @@ from ctatlas.errors import OutputError
 RECORD = "run.json"
 _PARTIAL = ".ctatlas-partial"
 _CONTENT = "content"
+_INTERRUPTIONS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name)]
+_AT_MOST_BYTES = 2**26
+_NO_NAMES = {"", ".", "..", RECORD, _PARTIAL}  # of a record that somebody else wrote
 
 
 def whole_record(folder: Path) -> dict[str, object] | None:
@@ -36,7 +39,7 @@ def whole_record(folder: Path) -> dict[str, object] | None:
         return None
     files = record.get("files")
     sizes = files if isinstance(files, dict) else {"": -1}
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # a name may hold what none can
         if all((folder / name).stat().st_size == size for name, size in sizes.items()):
             return record
     return None
@@ -88,15 +91,18 @@ def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[st
 
 def _record(folder: Path) -> dict[str, object] | None:
     try:
+        if (folder / RECORD).stat().st_size > _AT_MOST_BYTES:
+            return None
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 
 
 def _tops(record: Mapping[str, object] | None) -> set[str]:
     files = record.get("files") if record else None
-    return {str(name).split("/", 1)[0] for name in files} if isinstance(files, dict) else set()
+    tops = {str(name).split("/", 1)[0] for name in files} if isinstance(files, dict) else set()
+    return {name for name in tops if name not in _NO_NAMES and "\0" not in name}
 
 
 def _refuse_to_replace(folder: Path, makes: Sequence[str]) -> None:
@@ -142,12 +148,12 @@ def _written(path: Path, record: Mapping[str, object]) -> Path:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hear Ctrl-C and SIGTERM only when the block is over; it is one of milliseconds."""
+    """Hear Ctrl-C, SIGTERM and the alarm of a time-out only when the block is over; it is one of milliseconds."""
     if threading.current_thread() is not threading.main_thread():  # other threads are never interrupted
         yield
         return
     heard: list[int] = []
-    usual = {number: signal.signal(number, lambda n, _: heard.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    usual = {number: signal.signal(number, lambda n, _: heard.append(n)) for number in _INTERRUPTIONS}
     try:
         yield
     finally:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_AGAIN_S = 5.0  # an alarm that goes off in a callback of compiled code is lost; the next may not be
+
 
 class TimeIsUp(BaseException):
     """End work that takes too long; no `except Exception` on the way swallows it."""
@@ -26,7 +28,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         raise TimeIsUp
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
     try:
         yield
     finally:

@@ -66,7 +66,7 @@ class Label(Table):
     """
 
     __tablename__ = "labels"
-    __table_args__ = (Index("ix_labels_kind_structure", "kind", "structure"),)
+    __table_args__ = (Index("ix_labels_structure_kind", "structure", "kind", "case"),)
 
     case: Mapped[str] = _case_key()
     kind: Mapped[str] = mapped_column(_NAME, primary_key=True)
