@@ -77,7 +77,7 @@ def query_tasks(atlas: Atlas, number: int, to: Path) -> list[Task]:
     """
     path = query_path(atlas, number)
     if not path.is_file():
-        raise AtlasError(f"{atlas.place.root}: has no query {number}; 'ctatlas attend' asks")
+        raise AtlasError(f"{atlas.place.root}: has no query {number}; 'ctatlas revise ask' makes one")
     asked: dict[str, set[str | None]] = {}
     for item in read_record(QueryRecord, path).items:
         asked.setdefault(item.case, set()).add(item.structure)
