@@ -610,7 +610,7 @@ def plot(result: dict, path: Path) -> None:
         axis.set_ylabel(f"mean {'Dice' if kind == 'dice' else 'NSD at 5 mm'}")
         axis.grid(alpha=0.3)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.savefig(path, dpi=80, metadata={"Software": None})
     plt.close(figure)
 
 

@@ -108,7 +108,7 @@ def _remaining(found: dict[str, Any]) -> str:
     ml, share, dice = found["wrong_ml"], found["wrong_share"], found["mean_dice"]
     return (
         f"Still wrong, by {found['n_answered']} of {found['n_asked']} structures drawn at random in query "
-        f"{found['query']}: {ml['value']:.0f} mL (95 % interval {ml['low']:.0f} to {ml['high']:.0f}), "
-        f"in {share['value']:.0%} of the structures ({share['low']:.0%} to {share['high']:.0%}); "
-        f"mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f})."
+        f"{found['query']}: {share['value']:.0%} of the structures (95 % interval {share['low']:.0%} to "
+        f"{share['high']:.0%}), mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}), "
+        f"of the order of {ml['value']:.0f} mL."
     )

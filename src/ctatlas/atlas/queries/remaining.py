@@ -71,8 +71,9 @@ def remaining_error(
     1/π - 1 times. When only some were answered, these stand for all that were drawn. Source: Horvitz and Thompson 1952;
     the interval of the volume is Student's with the variance of Hansen and Hurwitz, that of the share is Wilson's with
     Kish's effective number: it stays above zero when nothing wrong was found. The mean Dice is Hájek's ratio with its
-    linearised variance. Few structures hold most of the volume that is wrong (an organ that was missed), so that its
-    interval is the least reliable of the three.
+    linearised variance. Few structures hold most of the volume that is wrong (an organ that was missed): with 60
+    answers its interval held the truth in two of three simulated audits only, the other two in more than nine of ten;
+    take the volume for an order of magnitude.
     """
     for query in sorted(queries, key=lambda record: record.number, reverse=True):
         asked = [item for item in query.items if item.is_random and item.inclusion]
