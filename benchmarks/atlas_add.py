@@ -1,0 +1,114 @@
+"""How many files a second `ctatlas add` recognises as known, and how well near copies are told from other people.
+
+python benchmarks/atlas_add.py --files 4000 --phantoms 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from ctatlas.atlas import Atlas, AtlasConfig
+from ctatlas.atlas.add import Ask, known_to, listed, origin_of, plan
+from ctatlas.atlas.add.body import coarse_body
+from ctatlas.atlas.add.fingerprint import NEARLY, fingerprint, likeness
+from ctatlas.atlas.records import CaseRecord, GridRecord, write_record
+from ctatlas.synthesis.cases import draw_case, make_case
+from ctatlas.volume import Grid, Volume, box_of, read, write_volume
+from ctatlas.volume.deidentify import Key
+
+KEY = Key(bytes(32))
+
+
+def main() -> None:
+    """Measure and print."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--files", type=int, default=4000)
+    words.add_argument("--phantoms", type=int, default=8)
+    words.add_argument("--scans", type=Path, help="A folder of real scans (.nii.gz) to compare, too.")
+    asked = words.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rate = known_per_second(Path(folder), asked.files)
+    print(f"known files: {rate:.0f} a second (n = {asked.files})")
+    scans = {f"phantom {n}": make_case(draw_case(0, n, shape=(96, 80, 80))).volume for n in range(asked.phantoms)}
+    scans |= {path.name: read(path) for path in sorted(asked.scans.glob("*.nii.gz"))} if asked.scans else {}
+    compare(scans)
+
+
+def known_per_second(folder: Path, n: int) -> float:
+    """List and sort a folder of `n` files that an atlas knows; nothing is read."""
+    source, atlas = folder / "source", Atlas.create(folder / "atlas", AtlasConfig(name="known"))
+    source.mkdir()
+    grid = Grid((9, 8, 7), np.diag([1.0, 1.0, 2.0, 1.0]))
+    write_volume(Volume(np.full(grid.shape, -5, np.int16), grid), folder / "one.nii.gz")
+    content = (folder / "one.nii.gz").read_bytes()
+    for number in range(n):
+        (source / f"s{number:06d}.nii.gz").write_bytes(content)
+    for entry in plan(atlas, listed(source, Ask()), known_to(atlas), KEY).entries:
+        place = atlas.place.case(entry.case)
+        place.folder.mkdir()
+        record = CaseRecord(
+            case=entry.case,
+            dataset="source",
+            dataset_case=entry.case,
+            grid=GridRecord.of(grid),
+            origin=entry.origin,
+            origin_stamp=entry.stamp,
+            ct_sha256="0",
+            voxels_sha256=entry.origin,
+            fingerprint="00" * 64 * 30,
+        )
+        write_record(record, place.record)
+    atlas.synchronise()
+    began = time.perf_counter()
+    known = known_to(atlas)
+    ask = Ask(is_known=lambda path: origin_of(path, "", KEY) in known.origins)
+    planned = plan(atlas, listed(source, ask), known, KEY)
+    took_s = time.perf_counter() - began
+    if len(planned.known) != n:
+        sys.exit(f"only {len(planned.known)} of {n} files were known")
+    return n / took_s
+
+
+def compare(scans: dict[str, Volume]) -> None:
+    """Print how alike different scans are at most, and copies at least."""
+    pictures = {name: fingerprint(scan) for name, scan in scans.items()}
+    different = [likeness(pictures[one], pictures[other]) for one, other in combinations(pictures, 2)]
+    print(f"different scans: at most {max(different):.3f} (n = {len(different)} pairs); threshold {NEARLY}")
+    likenesses: dict[str, list[float]] = {}
+    for name, scan in scans.items():
+        for what, copy in copies_of(scan.reoriented("RAS")).items():
+            likenesses.setdefault(what, []).append(likeness(pictures[name], fingerprint(copy)))
+    for what, values in likenesses.items():
+        n_found = sum(value >= NEARLY for value in values)
+        print(f"{what}: {n_found} of {len(values)} found, lowest {min(values):.3f}, median {np.median(values):.3f}")
+
+
+def copies_of(scan: Volume) -> dict[str, Volume]:
+    """Return copies as releases and exports make them."""
+    i, j, k = scan.grid.shape
+    body, steps = coarse_body(scan)
+    box = box_of(body) or (slice(None),) * 3
+    ends = [(side.start * step, min(side.stop * step, n)) for side, step, n in zip(box, steps, (i, j, k), strict=True)]
+    noise = np.random.default_rng(0).normal(0, 20, scan.array.shape)
+    every_second = Grid((i, j, len(range(0, k, 2))), scan.grid.affine @ np.diag([1.0, 1.0, 2.0, 1.0]))
+    coarser = Grid((len(range(0, i, 2)), len(range(0, j, 2)), k), scan.grid.affine @ np.diag([2.0, 2.0, 1.0, 1.0]))
+    return {
+        "every second slice": Volume(np.asfortranarray(scan.array[:, :, ::2]), every_second),
+        "every second pixel": Volume(np.asfortranarray(scan.array[::2, ::2]), coarser),
+        "a fifth cut off": scan.crop((0, 0, k // 5), (i, j, k)),
+        "cut at both ends": scan.crop((0, 0, k // 10), (i, j, k - k // 8)),
+        "cut to the body": scan.crop([low for low, _ in ends], [high for _, high in ends]),
+        "HU clipped to ±1000": Volume(np.clip(scan.array, -1000, 1000), scan.grid),
+        "noise of 20 HU": Volume(np.clip(scan.array + noise, -1024, 3071).astype(np.int16), scan.grid),
+    }
+
+
+if __name__ == "__main__":
+    main()
