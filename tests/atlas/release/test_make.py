@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -296,6 +297,19 @@ def test_released_scans_lie_where_their_sources_lay(atlas: Atlas) -> None:
         assert scan.shape == GRID.shape
         np.testing.assert_allclose(scan.affine, GRID.affine, atol=1e-4)
         np.testing.assert_array_equal(scan.dataobj, nibabel.load(atlas.place.case(case).ct).dataobj)  # type: ignore[attr-defined]
+
+
+def test_simpleitk_reads_scan_and_labels_on_one_grid(atlas: Atlas) -> None:
+    itk: Any = pytest.importorskip("SimpleITK")
+    folder = release(atlas) / "BDMAP_00000002"
+    scan = itk.ReadImage(str(folder / "ct.nii.gz"))
+    for path in (folder / "combined_labels.nii.gz", *(folder / "segmentations").iterdir()):
+        labels = itk.ReadImage(str(path))
+        assert labels.GetSize() == scan.GetSize()
+        for asked in ("GetSpacing", "GetOrigin", "GetDirection"):
+            np.testing.assert_allclose(getattr(labels, asked)(), getattr(scan, asked)(), atol=1e-4)
+    found = itk.GetArrayFromImage(itk.ReadImage(str(folder / "segmentations/liver.nii.gz")))
+    np.testing.assert_array_equal(found.transpose(2, 1, 0), LIVER)
 
 
 def test_an_interrupted_release_goes_on_and_ends_in_the_same_bytes(
