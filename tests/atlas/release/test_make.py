@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import hashlib
 import json
@@ -341,6 +342,20 @@ def test_a_full_disk_is_said_before_it_starts(atlas: Atlas, monkeypatch: pytest.
     with pytest.raises(OutputError, match=r"0\.0 GB are free, the release needs 0\.1 GB; make room"):
         release(atlas)
     assert [path.name for path in atlas.place.releases.iterdir()] == ["ids.csv"]
+
+
+def test_a_disk_that_fills_up_in_the_middle_is_a_line_and_nothing_is_released(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.copyfile", full)
+        with pytest.raises(OutputError, match="can't be copied into a release .No space left on device"):
+            release(atlas)
+    assert not (atlas.place.releases / "1.0").exists()
+    assert list(release_faults(release(atlas))) == []
 
 
 @pytest.mark.parametrize("version", ["", "../out", "a/b", ".hidden", "1 0", "x" * 51])

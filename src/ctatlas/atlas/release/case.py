@@ -18,7 +18,7 @@ from ctatlas.atlas.records import OriginalRecord, read_record
 from ctatlas.atlas.release.layouts import COMBINED, CT, ORIGINAL, SEGMENTATIONS
 from ctatlas.atlas.release.plan import Plan, Planned
 from ctatlas.atlas.release.soundness import CaseFiles, as_mask, case_faults, grid_of, read_on
-from ctatlas.errors import AtlasError, ScanError
+from ctatlas.errors import AtlasError, CtatlasError, OutputError, ScanError
 from ctatlas.execution import Task
 from ctatlas.hashing import sha256_file
 from ctatlas.progress import Progress
@@ -77,7 +77,18 @@ def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
         "holds": [job.with_images, job.with_masks, job.single_masks, job.original],
         "original": _original_hashes(case.place) if job.original else {},
     }
-    return Task(case.place.case, folder, partial(_prepare, job), STEP, STEP_VERSION, parameters=decides)
+    return Task(case.place.case, folder, partial(_prepare_or_say, job), STEP, STEP_VERSION, parameters=decides)
+
+
+def _prepare_or_say(job: Job, folder: Path, progress: Progress) -> dict[str, object]:
+    """Prepare a case; what the disk refuses becomes a line."""
+    try:
+        return _prepare(job, folder, progress)
+    except CtatlasError:
+        raise
+    except OSError as error:
+        where = error.filename or job.place.folder
+        raise OutputError(f"{where}: can't be copied into a release ({error.strerror})") from error
 
 
 def _prepare(job: Job, folder: Path, progress: Progress) -> dict[str, object]:
