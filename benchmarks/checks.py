@@ -392,16 +392,25 @@ def main(
     out: Path,
     *,
     n: Annotated[int, typer.Option(help="Phantoms.")] = 24,
+    first: Annotated[int, typer.Option(help="Number of the first phantom.")] = 0,
+    rule: Annotated[list[str] | None, typer.Option(help="Only this rule; may be given several times.")] = None,
     table: Annotated[Path | None, typer.Option("--markdown", help="Where to write the table of the manual.")] = None,
 ) -> None:
     """Measure recall and false alarms of every rule."""
     start = time.perf_counter()
     total: Counter[tuple[str, str]] = Counter()
-    for number in range(n):
-        total += prove(clean_scan(number), number)
-        rules = dict.fromkeys(trial.rule for trial in TRIALS)
+    trials = tuple(trial for trial in TRIALS if not rule or trial.rule in rule)
+    rules = dict.fromkeys(trial.rule for trial in trials)
+    for number in range(first, first + n):
+        total += prove(clean_scan(number), number, trials)
         counts = {rule: {what: total[rule, what] for what in ("made", "found", "clean", "alarms")} for rule in rules}
-        record = {"ctatlas": ctatlas.__version__, "seed": SEED, "n_phantoms": number + 1, "rules": counts}
+        record = {
+            "ctatlas": ctatlas.__version__,
+            "seed": SEED,
+            "first": first,
+            "n_phantoms": number + 1 - first,
+            "rules": counts,
+        }
         seconds = time.perf_counter() - start
         out.write_text(json.dumps(record | {"seconds": round(seconds)}, indent=1) + "\n")
         if table:

@@ -133,19 +133,20 @@ def stray_at(level: str) -> Mistake:
 
 
 def moved(scan: LabelledScan, name: str, rng: np.random.Generator) -> LabelledScan | None:
-    """Move a structure away by 70 to 100 mm within the scan, out of what it is a part of."""
+    """Move a structure away by 70 to 100 mm within the scan, 15 mm at least from what it is a part of."""
     if not scan.has(name):
         return None
+    parent = structures()[name].parent
+    near = distance_mm(scan, scan.masks[parent]) < 15 if parent in scan.masks else np.zeros(scan.grid.shape, dtype=bool)
     for _ in range(10):
         direction = rng.normal(0, 1, 3)
         shift = np.rint(rng.uniform(70, 100) * direction / np.linalg.norm(direction) / scan.grid.spacing_mm)
         mask = shifted(scan.masks[name], shift.astype(int))
         is_in_view = np.count_nonzero(mask) > 0.9 * np.count_nonzero(scan.masks[name])
-        parent = structures()[name].parent
         at_end = any(
             side.start < 3 or side.stop > n - 3 for side, n in zip(box_of(mask) or (), mask.shape, strict=False)
         )
-        if is_in_view and not at_end and not (parent in scan.masks and (mask & scan.masks[parent]).any()):
+        if is_in_view and not at_end and not (mask & near).any():
             return scan.holding(**{name: mask})
     return None
 
