@@ -169,3 +169,36 @@ def test_a_case_without_predictions_fails_alone(atlas, capsys):
 def test_an_unknown_preset_is_refused(atlas):
     with pytest.raises(AtlasError, match="abdomenatlas, default"):
         attend_tasks(atlas, atlas.cases(), preset="abdomen")
+
+
+def add_revision(place, number, *, author, reviewed=(), **masks):
+    """Write a revision by hand."""
+    record = {"case": place.case, "key": f"{number}", "step": "revise", "step_version": 1}
+    with result_folder(place.revision(number), record) as folder:
+        rows = {}
+        for name, mask in masks.items():
+            write_mask(mask, GRID, folder / f"{name}.nii.gz")
+            rows[name] = RevisedMask(sha256="x", volume_ml=1, n_voxels=int(mask.sum()), added_ml=1, removed_ml=0)
+        revision = RevisionRecord(
+            number=number, author=author, created="2026-01-02", reviewed=(*reviewed, *masks), masks=rows
+        )
+        write_record(revision, folder / "revision.json")
+
+
+def test_what_a_person_found_right_needs_no_more_eyes_and_what_rules_changed_does(atlas):
+    """Only what people saw is trusted; a mask of rules is what would go into the atlas."""
+    place = atlas.place.case("doubt")
+    add_revision(place, 1, author="ann", reviewed=["spleen"])
+    add_revision(place, 2, author="rules", liver=LIVER)
+    done(atlas)
+    assert set(hot_spots(atlas, "doubt").structures) == {"liver"}
+    assert set(hot_spots(atlas, "calm").structures) == {"liver", "spleen"}
+
+
+def test_an_annotated_structure_that_is_looked_at_too_collides_by_its_own_mask(atlas):
+    place = atlas.place.case("calm")
+    add_original(place, {"spleen": box((2, 9), (2, 8), (1, 7))})  # where the members see the liver
+    done(atlas, annotated_too=True)
+    found = hot_spots(atlas, "calm").structures
+    assert found["spleen"].overlap_ml > 0
+    assert found["liver"].overlap_ml > 0

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -86,3 +89,22 @@ def test_a_worker_that_dies_is_reported(tmp_path: Path) -> None:
     outcomes = list(perform_all(tasks(tmp_path, a=die, b=die), workers=2))
     assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
     assert all("worker process died" in outcome.reason for outcome in outcomes)
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """They would wait for work for ever, each with a model in memory."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import multiprocessing, os, signal\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from ctatlas.execution.executors import _begin_worker\n"
+        "if __name__ == '__main__':\n"
+        "    spawn = multiprocessing.get_context('spawn')\n"
+        "    pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin_worker, initargs=(1,))\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # the worker holds its parent's end of the pipe: all that was said comes only when both are gone
+    told = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == -signal.SIGKILL
+    assert int(told.stdout) > 0

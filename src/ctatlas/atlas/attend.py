@@ -30,6 +30,7 @@ from ctatlas.atlas.attention import (
 from ctatlas.atlas.layout import MASK, CasePlace
 from ctatlas.atlas.queries import PLACES, places_record, tiles_of
 from ctatlas.atlas.records import AttentionRecord, FindingsRecord, HotSpotsRecord, read_record, write_record
+from ctatlas.atlas.revise.store import RULES, revision_records
 from ctatlas.atlas.sources import Sources, sources_of
 from ctatlas.errors import AtlasError, CtatlasError
 from ctatlas.execution import Task, whole_record
@@ -109,8 +110,7 @@ def _task(atlas: Atlas, place: CasePlace, preset: str, *, annotated_too: bool) -
     except CtatlasError as error:
         return Task(place.case, place.attention, partial(_refuse, error), STEP, STEP_VERSION)
     known = {name for member in sources.members for name in member.known.values()}
-    trusted = {name for name, claim in sources.claims.items() if claim.kind == "revised"}
-    trusted |= set() if annotated_too else set(sources.of_kind("original"))
+    trusted = _seen_by_people(place) | (set() if annotated_too else set(sources.of_kind("original")))
     wanted = published_targets(trusted) if preset == "abdomenatlas" else untrusted(sources.ids, trusted)
     structures = tuple(name for name in wanted if name in known)
     checks = (whole_record(place.checks) or {}).get("key") if preset == "default" else None
@@ -123,6 +123,12 @@ def _task(atlas: Atlas, place: CasePlace, preset: str, *, annotated_too: bool) -
     makes = (HOT_SPOTS, PLACES, *(f"{name}{MASK}" for name in structures))
     work = partial(_attend, Looked(sources, structures), PRESETS[preset])
     return Task(place.case, place.attention, work, STEP, STEP_VERSION, parameters=decides, makes=makes)
+
+
+def _seen_by_people(place: CasePlace) -> set[str]:
+    """Return what annotators looked at, found right or corrected; what rules corrected nobody has seen."""
+    records = [record for record in revision_records(place).values() if record.author != RULES]
+    return {name for record in records for name in (*record.reviewed, *record.masks)}
 
 
 def _refuse(error: CtatlasError, folder: Path, progress: Progress) -> Mapping[str, object]:  # noqa: ARG001 - every work's
@@ -145,9 +151,9 @@ def _attend(looked: Looked, work: Work, folder: Path, progress: Progress) -> dic
 
 def _by_default(looked: Looked, folder: Path, progress: Progress) -> HotSpotsRecord:
     grid, place = looked.sources.grid, looked.sources.place
-    masks = ensemble_masks(looked.structures, looked.members_of, grid)
-    trusted = ((name, mask) for name, mask in drawn_masks(looked.sources, {}) if name not in masks)
-    masks |= {name: Boxed.of(mask) for name, mask in trusted}
+    masks = {name: Boxed.of(mask) for name, mask in drawn_masks(looked.sources, {})}
+    predicted = [name for name in looked.structures if name not in masks]
+    masks |= ensemble_masks(predicted, looked.members_of, grid)
     found, tiles = {}, []
     for seen in attend(looked.structures, looked.members_of, masks, grid, _priors(place, masks)):
         write_array_uint8(seen.found.heat.whole(), grid, folder / f"{seen.structure}{MASK}")
