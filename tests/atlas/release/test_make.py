@@ -347,12 +347,12 @@ def test_a_full_disk_is_said_before_it_starts(atlas: Atlas, monkeypatch: pytest.
 def test_a_disk_that_fills_up_in_the_middle_is_a_line_and_nothing_is_released(
     atlas: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(source: Path, target: Path) -> None:
+    def full(_: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
     with monkeypatch.context() as patched:
         patched.setattr("shutil.copyfile", full)
-        with pytest.raises(OutputError, match="can't be copied into a release .No space left on device"):
+        with pytest.raises(OutputError, match="can't be copied into a release"):
             release(atlas)
     assert not (atlas.place.releases / "1.0").exists()
     assert list(release_faults(release(atlas))) == []
