@@ -19,8 +19,8 @@ def case_count(session: Session) -> dict[str, int]:
 
 def label_counts(session: Session) -> dict[str, dict[str, int]]:
     """Count, per structure, the cases with an original, pseudo, revised and assembled mask."""
-    once = select(Label.structure, Label.kind, Label.case).distinct().subquery()  # several members, several revisions
-    counted = select(once.c.structure, once.c.kind, func.count()).group_by(once.c.structure, once.c.kind)
+    counted = select(Label.structure, Label.kind, func.count()).where(Label.is_first)
+    counted = counted.group_by(Label.structure, Label.kind)
     counts: dict[str, dict[str, int]] = {}
     for structure, kind, n in session.execute(counted):
         counts.setdefault(structure, {})[kind] = n

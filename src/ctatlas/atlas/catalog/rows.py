@@ -68,7 +68,14 @@ def rows_of(place: CasePlace, stamp: str) -> list[Row]:
     AtlasError
         When a file is missing or is not what it should be.
     """
-    return [row for read in (_case, *_READERS) for row in read(place, stamp)]
+    rows = [row for read in (_case, *_READERS) for row in read(place, stamp)]
+    seen: set[tuple[str, str]] = set()
+    for table, row in rows:
+        if table is Label:
+            what = row["kind"], row["structure"]
+            row["is_first"] = what not in seen
+            seen.add(what)
+    return rows
 
 
 def _case(place: CasePlace, stamp: str) -> Rows:

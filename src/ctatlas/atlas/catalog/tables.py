@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, MetaData, String, Text, true
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 VERSION = "0002"
@@ -63,10 +63,11 @@ class Label(Table):
     """One mask: where it comes from and what it holds.
 
     `kind` is original, pseudo, revised or assembled; `origin` the member, the revision's number or the winner's kind.
+    `is_first` marks one of the masks that a case has of a structure and kind, so that cases are counted by one scan.
     """
 
     __tablename__ = "labels"
-    __table_args__ = (Index("ix_labels_structure_kind", "structure", "kind", "case"),)
+    __table_args__ = (Index("ix_labels_structure_kind", "structure", "kind", "is_first"),)
 
     case: Mapped[str] = _case_key()
     kind: Mapped[str] = mapped_column(_NAME, primary_key=True)
@@ -75,6 +76,7 @@ class Label(Table):
     volume_ml: Mapped[float] = mapped_column(Float)
     n_voxels: Mapped[int] = mapped_column(Integer)
     sha256: Mapped[str] = mapped_column(_SHA256)
+    is_first: Mapped[bool] = mapped_column(Boolean, server_default=true())
 
 
 class Run(Table):

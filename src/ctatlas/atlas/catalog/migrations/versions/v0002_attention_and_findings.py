@@ -42,5 +42,6 @@ def upgrade() -> None:
         sa.Index("ix_findings_rule_severity", "rule", "severity"),
     )
     op.drop_index("ix_labels_kind_structure", "labels")
-    op.create_index("ix_labels_structure_kind", "labels", ["structure", "kind", "case"])  # counts without the table
+    op.add_column("labels", sa.Column("is_first", sa.Boolean, nullable=False, server_default=sa.true()))
+    op.create_index("ix_labels_structure_kind", "labels", ["structure", "kind", "is_first"])
     op.execute(sa.text("UPDATE cases SET stamp = ''"))
