@@ -79,3 +79,18 @@ def test_the_demo_finds_the_lungs_with_the_bundled_model(ctatlas: Terminal, tmp_
     assert 1000 < case["structures"]["lung_right"]["volume_ml"] < 3000
     again = ctatlas("demo", tmp_path / "out", "--json").json["cases"]
     assert [each["state"] for each in again] == ["there"]
+
+
+@pytest.mark.slow
+def test_the_loop_makes_a_release_in_which_corrected_cases_are_better(ctatlas: Terminal, tmp_path: Path) -> None:
+    done = ctatlas("demo", "--loop", tmp_path / "out", "--json")
+    assert done.code == 0
+    said = done.json
+    assert list(said["steps"])[:4] == ["init", "add", "predict", "check"]
+    for case in said["corrected"]:
+        assert case["mean_after"] > case["mean_before"] + 0.03
+        assert 0 < case["minutes"] <= 15
+    assert Path(said["picture"]).stat().st_size > 50_000
+    assert ctatlas("release", "verify", said["release"]).code == 0
+    again = ctatlas("demo", "--loop", tmp_path / "out")
+    assert (again.code, len(again.err.splitlines())) == (2, 1)

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 # Soft tissue, as abdominal radiologists look at it: centre 40, width 400.
 WINDOW_HU = (-160.0, 240.0)
 # Indices grow toward the patient's left, back and feet, as rows and columns of a radiological picture do.
-_ORIENTATION = "LPI"
+ORIENTATION = "LPI"
 _NOTICE = "not for clinical use"
 _AT_LEAST_LIGHT = 0.5
 _LEGEND_COLUMNS = 8
-_INK, _PAPER = "#e8e8e8", "#101010"
+INK, PAPER = "#e8e8e8", "#101010"
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """How one plane is cut out of an array in `_ORIENTATION`, and what stands at its four edges.
+    """How one plane is cut out of an array in `ORIENTATION`, and what stands at its four edges.
 
     Attributes
     ----------
@@ -80,21 +80,21 @@ def preview(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    scan, found = volume.reoriented(_ORIENTATION), segmentation.reoriented(_ORIENTATION)
+    scan, found = volume.reoriented(ORIENTATION), segmentation.reoriented(ORIENTATION)
     shown = [name for name, count in found.n_voxels().items() if count]
     at = best_planes(found)
     figure, axes = _panes(scan.grid.shape, scan.grid.spacing_mm, n_named=len(shown))
     for plane, pane in zip(PLANES, axes, strict=True):
-        _draw_plane(pane, plane, _cut(scan.array, plane, at), _steps(plane, scan))
+        draw_plane(pane, plane, cut(scan.array, plane, at), pixel_mm(plane, scan))
     for number, name in enumerate(shown, start=1):
         mask = found.mask(name)
         for plane, pane in zip(PLANES, axes, strict=True):
-            _outline(pane, _cut(mask, plane, at), _steps(plane, scan), str(number), color_on_black(name))
-    _legend(figure, {(names or {}).get(name, _display_name(name)): color_on_black(name) for name in shown})
-    figure.suptitle(title, color=_INK, fontsize=11, x=0.01, ha="left")
-    figure.text(0.99, 0.01, _NOTICE, color=_INK, fontsize=8, ha="right", va="bottom")
+            draw_outline(pane, cut(mask, plane, at), pixel_mm(plane, scan), str(number), color_on_black(name))
+    draw_legend(figure, {(names or {}).get(name, _display_name(name)): color_on_black(name) for name in shown})
+    figure.suptitle(title, color=INK, fontsize=11, x=0.01, ha="left")
+    figure.text(0.99, 0.01, _NOTICE, color=INK, fontsize=8, ha="right", va="bottom")
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(picture, format="png", facecolor=_PAPER, metadata={"Software": "ctatlas"})
+    FigureCanvasAgg(figure).print_figure(picture, format="png", facecolor=PAPER, metadata={"Software": "ctatlas"})
     return picture.getvalue()
 
 
@@ -131,26 +131,28 @@ def _panes(
     pane_height = float(np.clip(max(heights) * scale, 3.0, 10.0))
     top, bottom = 0.6, 0.35 + 0.19 * max(1, -(-n_named // _LEGEND_COLUMNS))  # inches
     height = pane_height + top + bottom
-    figure = Figure(figsize=(15.6, height), dpi=100, facecolor=_PAPER)
+    figure = Figure(figsize=(15.6, height), dpi=100, facecolor=PAPER)
     grid = figure.add_gridspec(
         1, 3, width_ratios=widths, left=0.01, right=0.99, wspace=0.03, top=1 - top / height, bottom=bottom / height
     )
     return figure, [figure.add_subplot(grid[0, column]) for column in range(3)]
 
 
-def _steps(plane: Plane, scan: Volume) -> tuple[float, float]:
+def pixel_mm(plane: Plane, scan: Volume) -> tuple[float, float]:
+    """Return how far apart the columns and the rows of a plane are."""
     columns, rows = (mm for axis, mm in enumerate(scan.grid.spacing_mm) if axis != plane.axis)
     return columns, rows
 
 
-def _cut(array: np.ndarray, plane: Plane, at: tuple[int, int, int]) -> np.ndarray:
+def cut(array: np.ndarray, plane: Plane, at: tuple[int, int, int]) -> np.ndarray:
     """Return the (columns, rows) of one plane; a view, where numpy's `take` would copy the whole array."""
     everything: list[slice | int] = [slice(None)] * 3
     everything[plane.axis] = at[plane.axis]
     return array[tuple(everything)]
 
 
-def _draw_plane(pane: Axes, plane: Plane, values: np.ndarray, steps_mm: tuple[float, float]) -> None:
+def draw_plane(pane: Axes, plane: Plane, values: np.ndarray, steps_mm: tuple[float, float]) -> None:
+    """Draw the (columns, rows) HU of a plane in gray, with the letters of its sides."""
     columns_mm, rows_mm = steps_mm
     columns, rows = values.shape
     extent = (-columns_mm / 2, (columns - 0.5) * columns_mm, (rows - 0.5) * rows_mm, -rows_mm / 2)
@@ -166,13 +168,13 @@ def _draw_plane(pane: Axes, plane: Plane, values: np.ndarray, steps_mm: tuple[fl
             x, y, letter, transform=pane.transAxes, ha=align[x][0], va=align[y][1],
             color="#ffd24a", fontsize=12, fontweight="bold",
         )  # fmt: skip
-    pane.set_title(plane.name, color=_INK, fontsize=9, loc="left", pad=3)
+    pane.set_title(plane.name, color=INK, fontsize=9, loc="left", pad=3)
 
 
-def _outline(
+def draw_outline(
     pane: Axes, mask: np.ndarray, steps_mm: tuple[float, float], number: str, color: tuple[float, float, float]
 ) -> None:
-    """Draw around a structure, and its number of the legend into it."""
+    """Draw around the (columns, rows) mask of a structure, and its number of the legend into it."""
     from matplotlib.patheffects import withStroke
 
     if not mask.any():
@@ -182,8 +184,8 @@ def _outline(
     rows = (np.arange(padded.shape[0]) - 1) * steps_mm[1]
     pane.contour(columns, rows, padded, levels=[0.5], colors=[color], linewidths=1.2)
     x, y = (float(at) for at in _inside(mask) * steps_mm)
-    stroke = [withStroke(linewidth=1.8, foreground=_PAPER)]
-    pane.text(x, y, number, color=_INK, fontsize=7, ha="center", va="center", path_effects=stroke, clip_on=True)
+    stroke = [withStroke(linewidth=1.8, foreground=PAPER)]
+    pane.text(x, y, number, color=INK, fontsize=7, ha="center", va="center", path_effects=stroke, clip_on=True)
 
 
 def _inside(mask: np.ndarray) -> np.ndarray:
@@ -193,11 +195,12 @@ def _inside(mask: np.ndarray) -> np.ndarray:
     return np.asarray(places[nearest])
 
 
-def _legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]) -> None:
+def draw_legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]) -> None:
+    """Say below the panes what each colour and number is."""
     from matplotlib.lines import Line2D
 
     if not colors:
-        figure.text(0.5, 0.03, "nothing found", color=_INK, fontsize=12, ha="center")
+        figure.text(0.5, 0.03, "nothing found", color=INK, fontsize=12, ha="center")
         return
     lines = [
         Line2D([], [], color=color, linewidth=3, label=f"{number} {name}")
@@ -205,7 +208,7 @@ def _legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]) ->
     ]
     figure.legend(
         handles=lines, loc="lower center", ncols=min(_LEGEND_COLUMNS, len(lines)), bbox_to_anchor=(0.47, 0.0),
-        frameon=False, labelcolor=_INK, fontsize=8, columnspacing=1.2, handlelength=1.2,
+        frameon=False, labelcolor=INK, fontsize=8, columnspacing=1.2, handlelength=1.2,
     )  # fmt: skip
 
 
