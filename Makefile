@@ -50,6 +50,7 @@ docs: .venv/.ready ## the manual → build/site; a link that leads nowhere fails
 
 pictures: .venv/.ready ## draw the manual's pictures anew from the sample scan
 	$(DEV)/python scripts/make_docs_pictures.py
+	$(DEV)/python scripts/make_docs_atlas_pictures.py
 	$(DEV)/python scripts/make_docs_defects.py
 
 bench: .venv/.ready ## every script in benchmarks/ → build/*.json
