@@ -369,3 +369,10 @@ def test_what_is_not_there_is_refused_in_a_line(atlas: Atlas) -> None:
         release(atlas, layout="nnuet")
     with pytest.raises(AtlasError, match="has no mask of label set autoorgan-hip in any case"):
         release(atlas, label_set="autoorgan-hip")
+
+
+def test_without_pyarrow_the_manifest_is_csv_alone(atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctatlas.atlas.release.manifest.can_write_parquet", lambda: False)
+    folder = release(atlas)
+    assert sorted(path.name for path in (folder / "manifest").iterdir()) == ["cases.csv", "masks.csv"]
+    assert list(release_faults(folder)) == []
