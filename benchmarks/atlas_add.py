@@ -22,6 +22,7 @@ from ctatlas.atlas.records import CaseRecord, GridRecord, write_record
 from ctatlas.synthesis.cases import draw_case, make_case
 from ctatlas.volume import Grid, Volume, box_of, read, write_volume
 from ctatlas.volume.deidentify import Key
+from ctatlas.volume.listing import is_mask
 
 KEY = Key(bytes(32))
 
@@ -37,7 +38,8 @@ def main() -> None:
         rate = known_per_second(Path(folder), asked.files)
     print(f"known files: {rate:.0f} a second (n = {asked.files})")
     scans = {f"phantom {n}": make_case(draw_case(0, n, shape=(96, 80, 80))).volume for n in range(asked.phantoms)}
-    scans |= {path.name: read(path) for path in sorted(asked.scans.glob("*.nii.gz"))} if asked.scans else {}
+    real = sorted(asked.scans.glob("*.nii.gz")) if asked.scans else []
+    scans |= {path.name: read(path) for path in real if not is_mask(path)}
     compare(scans)
 
 

@@ -6,6 +6,7 @@ below a case's `ct.nii.gz`, files marked as labels, and 8-bit numbers, which can
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +108,9 @@ def stem(name: str) -> str:
 
 def _look(folder: Path, depth: int, surely: Callable[[Path], bool]) -> _Folder:
     """Look through a folder and those below; links to folders are not followed, hidden names passed over."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    files = [entry for entry in entries if entry.is_file()]
+    with os.scandir(folder) as listing:
+        entries = sorted((entry for entry in listing if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    files = [folder / entry.name for entry in entries if entry.is_file()]
     case = next((file for name in CASE_FILES for file in files if file.name.lower() == name), None)
     if case is not None:
         return _Folder(folder, (case,), None, ())
@@ -116,7 +118,7 @@ def _look(folder: Path, depth: int, surely: Callable[[Path], bool]) -> _Folder:
         file for file in files if file.name.lower().endswith(_SCAN_ENDINGS) and (surely(file) or not is_mask(file))
     )
     voxels = {data for file in single for data in _beside(file)}  # of detached headers
-    below = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()] if depth else []
+    below = [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)] if depth else []
     return _Folder(
         folder,
         tuple(file for file in single if file not in voxels),

@@ -17,7 +17,7 @@ from ctatlas.volume import Volume
 
 SLAB_MM = 12.0
 CELLS = 8  # along each axis of a slab
-NEARLY = 0.93  # correlation; measured: docs/atlas-add.md
+NEARLY = 0.93  # correlation; measured by benchmarks/atlas_add.py: different people at most 0.83
 AT_LEAST_SLABS = 6  # that two scans share
 AT_LEAST_SHARE = 0.5  # of the shorter scan's slabs
 
