@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -31,7 +32,7 @@ from ctatlas.atlas.layout import CasePlace
 from ctatlas.atlas.records import ProvenanceRecord, read_record
 from ctatlas.atlas.revise import store_revision
 from ctatlas.kernels.boxes import Box
-from ctatlas.volume import Grid, read_labels
+from ctatlas.volume import Grid, Volume, read_labels, write_labels, write_volume
 from tests.anatomy_rules.bodies import ellipsoid
 from tests.atlas.by_hand import GRID, add_original, add_prediction, box, everything_in, new_atlas, new_case
 from tests.inference.scans import ALL_ORDERS
@@ -306,3 +307,82 @@ def test_one_bad_case_is_a_row_and_the_others_are_done_and_stay_done(ctatlas: Te
     assert {case["case"]: case["state"] for case in again.json["cases"]} == {
         "one": "there", "two": "done", "three": "there",
     }  # fmt: skip
+
+
+def written(path: Path, seed: int, *, labels: bool = False) -> Path:
+    """Write a scan of noise or, on the same grid, a label map of BTCV's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(-900, 900, GRID.shape, np.int16)
+    if labels:
+        write_labels(np.asfortranarray((noise > 0) * np.uint8(6)), GRID, path)  # the liver
+    else:
+        write_volume(Volume(np.asfortranarray(noise), GRID), path)
+    return path
+
+
+def test_images_and_labels_pair_by_name_not_by_position(ctatlas: Terminal, atlas: Atlas, tmp_path: Path) -> None:
+    """Defect 7: sorted lists were zipped, so that one missing file shifted every later pair."""
+    for number in (1, 2, 3, 10):
+        written(tmp_path / "set" / "images" / f"img{number}.nii.gz", number)
+    for number in (2, 10):  # 1 and 3 have none
+        written(tmp_path / "set" / "labels" / f"label{number}.nii.gz", number, labels=True)
+    done = ctatlas("add", atlas.place.root, tmp_path / "set", "--label-set", "btcv", "--key", tmp_path / "key")
+    assert done.code == 0, done.err
+    labelled = [place for place in atlas.cases() if place.original.exists()]
+    assert len(atlas.cases()) == 4
+    assert len(labelled) == 2
+    for place in labelled:
+        liver = read_labels(place.original / "liver.nii.gz").labels != 0
+        np.testing.assert_array_equal(liver, np.asarray(nib.load(place.ct).dataobj) > 0)
+
+
+def test_scans_of_one_name_in_many_folders_are_cases_of_their_own(
+    ctatlas: Terminal, atlas: Atlas, tmp_path: Path
+) -> None:
+    """Defect 8: set/case1/ct.nii.gz and set/case2/ct.nii.gz all went to one folder, with the first one's affine."""
+    names = ["case1", "case2", "case 3.1"]
+    for number, name in enumerate(names):
+        written(tmp_path / "lists" / "set" / name / "ct.nii.gz", number)
+    (tmp_path / "lists" / "all.txt").write_text("".join(f"set/{name}/ct.nii.gz\n" for name in names))
+    done = ctatlas("add", atlas.place.root, tmp_path / "lists" / "all.txt", "--key", tmp_path / "key")
+    assert done.code == 0, done.err
+    assert len({place.case for place in atlas.cases()}) == 3
+    assert len({place.ct.read_bytes() for place in atlas.cases()}) == 3
+
+
+def test_a_copy_is_known_by_its_voxels_and_two_alike_in_shape_are_not_one(
+    ctatlas: Terminal, atlas: Atlas, tmp_path: Path
+) -> None:
+    """Defect 28: duplicates were decided by shape and number of voxels."""
+    first = written(tmp_path / "one" / "a.nii.gz", 1)
+    written(tmp_path / "two" / "other.nii.gz", 2)  # of the same shape
+    nib.save(nib.load(first), tmp_path / "two" / "copy.nii")  # the same voxels in another file
+    key = ("--key", tmp_path / "key", "--json", "--quiet")
+    assert ctatlas("add", atlas.place.root, tmp_path / "one", *key).code == 0
+    done = ctatlas("add", atlas.place.root, tmp_path / "two", *key)
+    assert sorted(case["state"] for case in done.json["cases"]) == ["added", "copy"]
+    assert len(atlas.cases()) == 2
+
+
+def test_a_release_keeps_voxels_geometry_and_where_scans_are_from(
+    ctatlas: Terminal, atlas: Atlas, place: CasePlace
+) -> None:
+    """Defects 27 and 28: scans were cropped without moving the affine, clipped, and their sources not told."""
+    add_prediction(place, "m/one", {"liver": LIVER})
+    assembled(ctatlas, place)
+    done = ctatlas("release", atlas.place.root, "1.0")
+    assert done.code == 0, done.err
+    release = atlas.place.releases / "1.0"
+    (scan,) = release.rglob("ct.nii.gz")
+    (mask,) = release.rglob("liver.nii.gz")
+    assert scan.read_bytes() == place.ct.read_bytes()
+    np.testing.assert_array_equal(nib.load(mask).affine, nib.load(scan).affine)
+    (row,) = csv.DictReader((release / "manifest" / "cases.csv").open(encoding="utf-8"))
+    assert (row["dataset"], row["source_case"], row["repairs"]) == ("made", "one", "")
+
+
+def test_every_defect_of_the_loop_has_a_test() -> None:
+    """Those of training, networks and evaluation are not of the loop."""
+    told = re.findall(r'"""Defects? (\d+)(?: and (\d+))?', Path(__file__).read_text(encoding="utf-8"))
+    of_the_loop = {7, 8, 10, 11, 12, 13, 17, 18, 19, 20, 25, 27, 28, 29, 30, 31, 32, 33, 37, 39}
+    assert {int(number) for numbers in told for number in numbers if number} == of_the_loop
