@@ -277,9 +277,9 @@ def test_each_file_is_read_once(ctatlas: Terminal, place: CasePlace, monkeypatch
         add_prediction(place, member, {name: box((n, n + 2)) for n, name in enumerate(names)})
     reads: Counter[str] = Counter()
 
-    def counting(path: Path) -> object:
+    def counting(path: Path, *more: object, **options: object) -> object:
         reads[str(path)] += 1
-        return read_labels(path)
+        return read_labels(path, *more, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(assembly, "read_labels", counting)
     assembled(ctatlas, place)
