@@ -202,3 +202,20 @@ def test_an_annotated_structure_that_is_looked_at_too_collides_by_its_own_mask(a
     found = hot_spots(atlas, "calm").structures
     assert found["spleen"].overlap_ml > 0
     assert found["liver"].overlap_ml > 0
+
+
+def test_the_preset_is_blind_to_disagreement_beyond_a_members_own_mask(tmp_path):
+    """As published: a member's probabilities end a voxel beyond its mask, but its entropy goes on."""
+    atlas = new_atlas(tmp_path / "faint", members=["a", "b"])
+    place = new_case(atlas)
+    faint = sure(LIVER)
+    faint[7:] = 120  # b holds it for nearly as likely as not, and leaves it out of its mask
+    add_prediction(place, "a", {"liver": LIVER}, {"liver": sure(LIVER)})
+    add_prediction(place, "b", {"liver": box((2, 7), (2, 8), (1, 7))}, {"liver": faint})
+    found = {}
+    for preset in ("abdomenatlas", "default"):
+        done(atlas, preset=preset)
+        found[preset] = hot_spots(atlas, "one").structures["liver"]
+    assert found["default"].disagreement_ml > 0
+    assert found["abdomenatlas"].disagreement_ml == 0
+    assert found["abdomenatlas"].entropy_ml > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,7 @@ from ctatlas.atlas.attention import (
     published_targets,
     untrusted,
 )
+from ctatlas.atlas.attention.boxed import around
 from ctatlas.atlas.layout import MASK, CasePlace
 from ctatlas.atlas.queries import PLACES, places_record, tiles_of
 from ctatlas.atlas.records import AttentionRecord, FindingsRecord, HotSpotsRecord, read_record, write_record
@@ -34,9 +35,10 @@ from ctatlas.atlas.revise.store import RULES, revision_records
 from ctatlas.atlas.sources import Sources, sources_of
 from ctatlas.errors import AtlasError, CtatlasError
 from ctatlas.execution import Task, whole_record
-from ctatlas.kernels.boxes import Box
+from ctatlas.kernels.boxes import Box, widened
+from ctatlas.kernels.brick import dilated
 from ctatlas.progress import Progress
-from ctatlas.volume import write_array_uint8
+from ctatlas.volume import Grid, write_array_uint8
 
 if TYPE_CHECKING:
     from ctatlas.atlas.atlas import Atlas
@@ -183,12 +185,13 @@ def _as_published(looked: Looked, folder: Path, progress: Progress) -> HotSpotsR
     grid = looked.sources.grid
     known = {name for member in looked.sources.members for name in member.known.values()}
     names = [name for name in dict.fromkeys([*looked.structures, *published_rules().rivals]) if name in known]
-    masks = ensemble_masks(names, looked.members_of, grid)
+    hard = [labels_of(member, looked.sources) for member in looked.sources.members]
+    masks = {name: _published_mask([near for _, near in _published_maps(looked, hard, name)], grid) for name in names}
     records = {}
     for name, overlap in published_overlaps(masks, looked.structures, grid.shape):
-        soft = [combined([member], grid).mean for member in looked.members_of(name)]
-        entropy = [Boxed(each.shape, each.box, published_entropy(each.values)) for each in soft]
-        found = published_attention(soft, entropy, overlap)
+        soft = _published_maps(looked, hard, name)
+        entropy = [Boxed(each.shape, each.box, published_entropy(each.values)) for each, _ in soft]
+        found = published_attention([near for _, near in soft], entropy, overlap)
         write_array_uint8(found.attention.whole(), grid, folder / f"{name}{MASK}")
         records[name] = AttentionRecord(
             ml=found.size * grid.voxel_ml,
@@ -200,6 +203,29 @@ def _as_published(looked: Looked, folder: Path, progress: Progress) -> HotSpotsR
         )
         progress.advance()
     return HotSpotsRecord(preset="abdomenatlas", members=looked.members, structures=records, hotspots=())
+
+
+def _published_maps(looked: Looked, hard: Sequence[np.ndarray], name: str) -> list[tuple[Boxed, Boxed]]:
+    """Return each member's probabilities: all, and as its published files have them, 0 a voxel beyond its own mask."""
+    grid, maps = looked.sources.grid, []
+    for member, labels in zip(looked.sources.members, hard, strict=True):
+        if name in member.known.values():
+            alone = replace(looked, sources=replace(looked.sources, members=(member,)))
+            every = combined(alone.members_of(name), grid).mean
+            mask = Boxed.of(labels == looked.sources.ids[name])
+            box = widened(mask.box, (1, 1, 1), grid.shape) if mask.values.size else mask.box
+            near = every.within(box) * dilated(mask.within(box), (1, 1, 1))
+            maps.append((every, Boxed(grid.shape, box, near)))
+    return maps
+
+
+def _published_mask(soft: Sequence[Boxed], grid: Grid) -> Boxed:
+    """Return where the mean of the members' published files is above one half, bool."""
+    box = around([each.box for each in soft])
+    total = np.zeros(box.shape, np.uint16, order="F")
+    for each in soft:
+        total += each.within(box)
+    return Boxed(grid.shape, box, 2 * total > 255 * len(soft)).tight()
 
 
 def _ml(found: Boxed, voxel_ml: float) -> float:
