@@ -103,13 +103,13 @@ def test_a_clean_run_after_kills_leaves_what_an_undisturbed_run_leaves(
     while kills < KILLS:
         process = started(folder, undisturbed.model, workers=rng.choice([1, 2]) if IS_SOAK else 1)
         try:
-            process.communicate(timeout=rng.uniform(0.05, 0.9) * undisturbed.seconds)
+            _, err = process.communicate(timeout=rng.uniform(0.05, 0.9) * undisturbed.seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             kills += 1
         else:  # done before it could be killed: once more from the start
-            assert process.returncode == 0
+            assert process.returncode == 0, f"seed {seed}: {err}"
             shutil.rmtree(folder)
             shutil.copytree(undisturbed.before, folder)
     process = started(folder, undisturbed.model)
