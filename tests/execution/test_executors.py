@@ -204,6 +204,15 @@ def test_any_executor_does_and_writes_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
 
 
+def test_what_was_left_beside_a_whole_result_is_swept_up(tmp_path: Path) -> None:
+    list(perform_all(tasks(tmp_path, a=write)))
+    left = tmp_path / "a" / ".ctatlas-partial" / "replaced" / "old"
+    left.parent.mkdir(parents=True)
+    left.write_text("old")
+    assert states(perform_all(tasks(tmp_path, a=write))) == {"a": "there"}
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["run.json", "text"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

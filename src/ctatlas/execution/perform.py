@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ctatlas.errors import CtatlasError, OutputError
-from ctatlas.execution.result import result_folder, whole_record
+from ctatlas.execution.result import result_folder, sweep, whole_record
 from ctatlas.execution.time_limit import TimeIsUp, time_limit
 from ctatlas.progress import SILENT, Progress
 
@@ -66,6 +66,7 @@ def perform(task: Task, progress: Progress = SILENT) -> Outcome:
         What the work raises; nothing is left behind then.
     """
     if before := done_before(task):
+        sweep(task.folder)
         return before
     record = task.record()
     with result_folder(task.folder, record, task.makes) as folder:

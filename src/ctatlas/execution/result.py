@@ -89,6 +89,14 @@ def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[st
         raise
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a process left that was killed when the result was whole, and before it had tidied up."""
+    partial = folder / _PARTIAL
+    if partial.exists():
+        with suppress(OutputError), _alone_in(folder):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 def _record(folder: Path) -> dict[str, object] | None:
     try:
         if (folder / RECORD).stat().st_size > _AT_MOST_BYTES:
