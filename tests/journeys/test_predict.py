@@ -71,7 +71,7 @@ def test_killed_and_started_again_the_bytes_are_the_same(
     while not any(killed.place.cases_folder.glob("*/predictions/*/run.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
     time.sleep(0.5)  # orphaned workers notice that nobody gives them work
     for atlas in (killed, undisturbed):
         deadline = time.monotonic() + 60
