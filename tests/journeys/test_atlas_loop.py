@@ -97,9 +97,9 @@ def go_through(
     )
     case = status["look_first"][0]["case"]
     call("revise", "export", atlas, case, "--to", packages, "--quiet")
-    draw_a_ball(
-        packages / case, "spleen" if (packages / case / "segmentations" / "spleen.nii.gz").exists() else "liver"
-    )
+    came_with_it = {path.name for path in (atlas / "cases" / case / "original").glob("*.nii.gz")}  # and wins
+    predicted = {path.name for path in (packages / case / "segmentations").iterdir()} - came_with_it
+    draw_a_ball(packages / case, min(predicted).removesuffix(".nii.gz"))
     call("revise", "import", atlas, packages / case, "--author", "ann", "--minutes", "12", "--quiet")
     call("assemble", atlas, "--quiet")
     call("release", atlas, "1.0", "--quiet")
