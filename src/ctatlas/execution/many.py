@@ -78,12 +78,12 @@ def perform_all(
     where = executor or (LocalPool(workers) if workers > 1 and len(tasks) > 1 else ThisProcess())
     left = list(tasks)
     for tries_left in range(patience.retries, -1, -1):
-        by_folder = {task.folder: task for task in left}
+        tasks_by_name = {(task.folder, task.case): task for task in left}  # several may share a folder, or a case
         left = []
-        doing = where.outcomes(list(by_folder.values()), do=do, timeout_s=patience.timeout_s, progress=progress)
+        doing = where.outcomes(list(tasks_by_name.values()), do=do, timeout_s=patience.timeout_s, progress=progress)
         for outcome in doing:
             if outcome.state == "failed" and tries_left:
-                left.append(by_folder[outcome.folder])
+                left.append(tasks_by_name[outcome.folder, outcome.case])
             else:
                 yield outcome
         if not left:
