@@ -15,7 +15,7 @@ from ctatlas.atlas.nest import painting_order
 from ctatlas.atlas.records import AssembledMask, Conflict, ProvenanceRecord, write_record
 from ctatlas.atlas.sources import Sources, sources_of
 from ctatlas.errors import CtatlasError
-from ctatlas.execution import Task
+from ctatlas.execution import Task, refused_task
 from ctatlas.hashing import sha256_file
 from ctatlas.progress import Progress
 from ctatlas.volume import Segmentation, whole_file, write_labels, write_structure
@@ -51,7 +51,7 @@ def _task(atlas: Atlas, place: CasePlace) -> Task:
         sources = sources_of(place, atlas.config)
         sources.refuse_nothing()
     except CtatlasError as error:
-        return Task(place.case, place.assembled, partial(_refuse, error), STEP, STEP_VERSION)
+        return refused_task(place.case, place.assembled, error, step=STEP, version=STEP_VERSION)
     claims = {name: [claim.kind, claim.rank, claim.number] for name, claim in sources.claims.items()}
     decides = {
         "label_set": sources.label_set,
@@ -63,10 +63,6 @@ def _task(atlas: Atlas, place: CasePlace) -> Task:
     makes = (SEGMENTATIONS, COMBINED, LABELS, PROVENANCE)
     work = partial(_assemble, sources)
     return Task(place.case, place.assembled, work, STEP, STEP_VERSION, parameters=decides, makes=makes)
-
-
-def _refuse(error: CtatlasError, folder: Path, progress: Progress) -> Mapping[str, object]:  # noqa: ARG001 - every work's
-    raise error
 
 
 def _assemble(sources: Sources, folder: Path, progress: Progress) -> dict[str, object]:

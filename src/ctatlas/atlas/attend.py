@@ -34,7 +34,7 @@ from ctatlas.atlas.records import AttentionRecord, FindingsRecord, HotSpotsRecor
 from ctatlas.atlas.revise.store import RULES, revision_records
 from ctatlas.atlas.sources import Sources, sources_of
 from ctatlas.errors import AtlasError, CtatlasError
-from ctatlas.execution import Task, whole_record
+from ctatlas.execution import Task, refused_task, whole_record
 from ctatlas.kernels.boxes import Box, widened
 from ctatlas.kernels.brick import dilated
 from ctatlas.progress import Progress
@@ -110,7 +110,7 @@ def _task(atlas: Atlas, place: CasePlace, preset: str, *, annotated_too: bool) -
         if not sources.members:
             raise AtlasError(f"{place.case}: has no predictions; run 'ctatlas predict {atlas.place.root}' first")
     except CtatlasError as error:
-        return Task(place.case, place.attention, partial(_refuse, error), STEP, STEP_VERSION)
+        return refused_task(place.case, place.attention, error, step=STEP, version=STEP_VERSION)
     known = {name for member in sources.members for name in member.known.values()}
     trusted = _seen_by_people(place) | (set() if annotated_too else set(sources.of_kind("original")))
     wanted = published_targets(trusted) if preset == "abdomenatlas" else untrusted(sources.ids, trusted)
@@ -131,10 +131,6 @@ def _seen_by_people(place: CasePlace) -> set[str]:
     """Return what annotators looked at, found right or corrected; what rules corrected nobody has seen."""
     records = [record for record in revision_records(place).values() if record.author != RULES]
     return {name for record in records for name in (*record.reviewed, *record.masks)}
-
-
-def _refuse(error: CtatlasError, folder: Path, progress: Progress) -> Mapping[str, object]:  # noqa: ARG001 - every work's
-    raise error
 
 
 def _attend(looked: Looked, work: Work, folder: Path, progress: Progress) -> dict[str, object]:

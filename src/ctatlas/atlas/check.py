@@ -16,7 +16,7 @@ from ctatlas.atlas.layout import CasePlace
 from ctatlas.atlas.records import CaseRecord, FindingRecord, FindingsRecord, read_record, write_record
 from ctatlas.atlas.revise.store import RULES, revision_records, store_revision
 from ctatlas.errors import AtlasError, CtatlasError
-from ctatlas.execution import Outcome, Task, perform
+from ctatlas.execution import Outcome, Task, perform, refused_task
 from ctatlas.hashing import sha256_json
 from ctatlas.progress import SILENT, Progress
 
@@ -80,7 +80,7 @@ def _task(atlas: Atlas, place: CasePlace, of: str, rules: tuple[str, ...]) -> Ta
         checked = checked_of(place, atlas.config, of)
         ct = read_record(CaseRecord, place.record).ct_sha256
     except CtatlasError as error:
-        return Task(place.case, place.checks, partial(_refuse, error), STEP, STEP_VERSION)
+        return refused_task(place.case, place.checks, error, step=STEP, version=STEP_VERSION)
     decides = {
         "checked": checked.what,
         "rules": list(rules),
@@ -89,10 +89,6 @@ def _task(atlas: Atlas, place: CasePlace, of: str, rules: tuple[str, ...]) -> Ta
     }
     work = partial(_check, place, checked.what, rules)
     return Task(place.case, place.checks, work, STEP, STEP_VERSION, parameters=decides, makes=(FINDINGS,))
-
-
-def _refuse(error: CtatlasError, folder: Path, progress: Progress) -> Mapping[str, object]:  # noqa: ARG001 - every work's
-    raise error
 
 
 def _tables() -> str:

@@ -18,7 +18,7 @@ from ctatlas.atlas.members import Member
 from ctatlas.atlas.probabilities import structure_probabilities
 from ctatlas.atlas.records import CaseRecord, read_record
 from ctatlas.errors import AtlasError, CtatlasError, ScanError
-from ctatlas.execution import Task
+from ctatlas.execution import Task, refused_task
 from ctatlas.hashing import sha256_bytes, sha256_json
 from ctatlas.progress import Progress
 from ctatlas.results import Extras, Found, Naming, name_outputs
@@ -105,7 +105,7 @@ def _task(place: CasePlace, predictor: Predictor) -> Task:
     try:
         case = read_record(CaseRecord, place.record)
     except CtatlasError as error:
-        return Task(place.case, folder, partial(_refuse, error), STEP, STEP_VERSION)
+        return refused_task(place.case, folder, error, step=STEP, version=STEP_VERSION)
     grid = case.grid.grid()
     return Task(
         case=place.case,
@@ -117,10 +117,6 @@ def _task(place: CasePlace, predictor: Predictor) -> Task:
         makes=(LABELS, NAMES, *(f"{PROBABILITIES}/{name}{MASK}" for name in naming.parts)),
         bytes_about=_bytes_about(grid, member, len(naming.parts)),
     )
-
-
-def _refuse(error: CtatlasError, folder: Path, progress: Progress) -> Mapping[str, object]:  # noqa: ARG001 - every work's
-    raise error
 
 
 def _bytes_about(grid: Grid, member: Member, n_structures: int) -> int:

@@ -11,7 +11,7 @@ from ctatlas.execution.many import Patience, perform_all, perform_one
 from ctatlas.execution.perform import Outcome, Performer, done_before, perform, perform_in_place
 from ctatlas.execution.result import RECORD, result_folder, whole_record
 from ctatlas.execution.room import Room, room_for
-from ctatlas.execution.task import Task
+from ctatlas.execution.task import Task, refused_task
 
 __all__ = [
     "FAILURES",
@@ -29,6 +29,7 @@ __all__ = [
     "perform_all",
     "perform_in_place",
     "perform_one",
+    "refused_task",
     "result_folder",
     "room_for",
     "whole_record",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import ctatlas
-from ctatlas.errors import ScanError
+from ctatlas.errors import CtatlasError, ScanError
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.progress import Progress
 
@@ -98,6 +98,15 @@ class Task:
 
     def _key(self, content: object) -> str:
         return sha256_json([self.step, self.version, dict(self.parameters), content])
+
+
+def refused_task(case: str, folder: Path, error: CtatlasError, *, step: str, version: int) -> Task:
+    """Return a task that fails with an error that is known before, so that its case is a row among the failures."""
+    return Task(case, folder, partial(_refuse, error), step, version)
+
+
+def _refuse(error: CtatlasError, folder: Path, progress: Progress) -> Mapping[str, object]:  # noqa: ARG001 - every work's
+    raise error
 
 
 def _unreadable(error: OSError) -> ScanError:
