@@ -1,0 +1,72 @@
+"""One structure in the reference and in the prediction, cut to the box that holds both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ctatlas.measure.counts import Counts
+from ctatlas.measure.records import Status, status_of
+from ctatlas.volume import Segmentation
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a family of metrics is given.
+
+    Attributes
+    ----------
+    structure : str
+    spacing_mm : tuple of float
+        Along each axis of the masks.
+    counts : Counts
+    """
+
+    structure: str
+    spacing_mm: tuple[float, ...]
+    counts: Counts
+    _reference: Segmentation
+    _predicted: Segmentation
+
+    @property
+    def status(self) -> Status:
+        """Which of the two are there."""
+        return status_of(self.counts.n_gt, self.counts.n_pred)
+
+    @cached_property
+    def gt(self) -> np.ndarray:
+        """The reference, bool, in the smallest box that holds both masks; what lies outside is background."""
+        return self._reference.within(self.structure, self._box)
+
+    @cached_property
+    def pred(self) -> np.ndarray:
+        """The prediction, bool, in the same box."""
+        return self._predicted.within(self.structure, self._box)
+
+    @cached_property
+    def _box(self) -> tuple[slice, slice, slice]:
+        boxes = [box for box in (self._reference.box(self.structure), self._predicted.box(self.structure)) if box]
+        i, j, k = (
+            slice(min((box[axis].start for box in boxes), default=0), max((box[axis].stop for box in boxes), default=0))
+            for axis in range(3)
+        )
+        return i, j, k
+
+
+def pairs(gt: Segmentation, pred: Segmentation, structures: Iterable[str]) -> Iterator[Pair]:
+    """Pair structures that both segmentations name, one after the other.
+
+    Parameters
+    ----------
+    gt, pred : Segmentation
+        On one grid; the caller has checked that.
+    structures : iterable of str
+    """
+    n_gt, n_pred = gt.n_voxels(), pred.n_voxels()
+    for name in structures:
+        both = int(np.count_nonzero(gt.mask(name) & pred.mask(name))) if n_gt[name] and n_pred[name] else 0
+        counts = Counts(n_gt[name], n_pred[name], both, gt.grid.voxel_ml)
+        yield Pair(name, gt.grid.spacing_mm, counts, gt, pred)
