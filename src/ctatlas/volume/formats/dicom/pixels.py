@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,37 +18,51 @@ if TYPE_CHECKING:
 
     from ctatlas.volume.formats.dicom.files import PixelPlace
     from ctatlas.volume.formats.dicom.frames import Frame, Image
+    from ctatlas.volume.formats.dicom.pixel_format import PixelFormat
 
 
-def words_of(frames: Iterable[Frame]) -> Iterator[np.ndarray]:
+def words_of(frames: Iterable[Frame], planes: Iterable[np.ndarray | None] = repeat(None)) -> Iterator[np.ndarray]:
     """Yield the pixels of frames as they stand in the file, (rows, columns) unsigned, all bits allocated.
 
     Frames of one image that follow each other are taken from its file in one go.
+
+    Parameters
+    ----------
+    frames : iterable of Frame
+    planes : iterable of (rows, columns) array, optional
+        One a frame, C order: memory in which its pixels may be yielded, which spares a copy.
 
     Raises
     ------
     ScanError
         When pixels are missing, cut off, damaged, or of another size than the header says.
     """
-    for image, wanted in groupby(frames, key=lambda frame: frame.image):
+    for image, wanted in groupby(zip(frames, planes), key=lambda pair: pair[0].image):  # noqa: B905 - planes may go on
         with _decoding(image):
             source = _frames_in(image)
-            for frame in wanted:
-                yield _unsigned(source(frame.number), image)
+            for frame, plane in wanted:
+                yield _unsigned(source(frame.number, plane), image)
 
 
-def stored(words: np.ndarray, frame: Frame) -> np.ndarray:
-    """Return the stored bits with their sign; the others may hold old overlays."""
+def stored(words: np.ndarray, frame: Frame, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the stored bits with their sign; the others may hold old overlays. `out` may be the words themselves."""
     pixels = frame.image.pixels
     n_unused = 8 * words.dtype.itemsize - pixels.bits_stored
     if not n_unused:
         return words.view(np.dtype(f"i{words.dtype.itemsize}")) if pixels.is_signed else words
     if not pixels.is_signed:
-        kept: np.ndarray = words & words.dtype.type(2**pixels.bits_stored - 1)
+        kept: np.ndarray = np.bitwise_and(words, words.dtype.type(2**pixels.bits_stored - 1), out=out)
         return kept
-    signed: np.ndarray = (words << words.dtype.type(n_unused)).view(np.dtype(f"i{words.dtype.itemsize}"))
+    shifted: np.ndarray = np.left_shift(words, words.dtype.type(n_unused), out=out)
+    signed = shifted.view(np.dtype(f"i{words.dtype.itemsize}"))
     signed >>= signed.dtype.type(n_unused)
     return signed
+
+
+def span_of(pixels: PixelFormat) -> tuple[int, ...]:
+    """Return the least and the greatest number that an image can store."""
+    n = 2**pixels.bits_stored
+    return (-n // 2, n // 2 - 1) if pixels.is_signed else (0, n - 1)
 
 
 def padding_of(words: np.ndarray, numbers: np.ndarray, frame: Frame) -> np.ndarray | None:
@@ -86,13 +100,13 @@ def _decoding(image: Image) -> Iterator[None]:
         ) from error
 
 
-def _frames_in(image: Image) -> Callable[[int], np.ndarray]:
-    """Return what gives frame n (from 1) of an image's file."""
+def _frames_in(image: Image) -> Callable[[int, np.ndarray | None], np.ndarray]:
+    """Return what gives frame n (from 1) of an image's file, perhaps in the memory it is handed."""
     if image.place is None:
         raise ValueError("there are none")
     if image.place.n_bytes is None:
         compressed = _codestreams(image, image.place)
-        return lambda number: decode(compressed[number - 1], image.pixels)
+        return lambda number, _: decode(compressed[number - 1], image.pixels)
     return partial(_open_words, image, image.place, inflated(image.path) if image.place.is_deflated else None)
 
 
@@ -108,10 +122,12 @@ def _codestreams(image: Image, place: PixelPlace) -> list[bytes]:
     return found
 
 
-def _open_words(image: Image, place: PixelPlace, data: bytes | None, number: int) -> np.ndarray:
+def _open_words(
+    image: Image, place: PixelPlace, data: bytes | None, number: int, plane: np.ndarray | None
+) -> np.ndarray:
     """Return a frame that lies uncompressed in its file, or in the inflated data."""
     pixels = image.pixels
-    n_words = pixels.rows * pixels.columns
+    shape, n_words = (pixels.rows, pixels.columns), pixels.rows * pixels.columns
     kind = np.dtype(f"{'<' if place.is_little_endian else '>'}u{pixels.bits_allocated // 8}")
     n_bytes = n_words * kind.itemsize
     if number * n_bytes > (place.n_bytes or 0):
@@ -119,13 +135,22 @@ def _open_words(image: Image, place: PixelPlace, data: bytes | None, number: int
     if kind.itemsize == 1 and not place.is_little_endian:
         raise ValueError("8-bit pixels in big-endian words are not read")
     start = place.start + (number - 1) * n_bytes
-    if data is None:
-        words = np.fromfile(image.path, kind, n_words, offset=start)
-    else:
+    if data is not None:
         words = np.frombuffer(data[start : start + n_bytes], kind)
+    else:
+        if plane is None or plane.shape != shape or plane.itemsize != kind.itemsize:
+            plane = np.empty(shape, kind)
+        words = _read_into(plane.view(kind), image, start)
     if words.size != n_words:
         raise ValueError(f"the file ends after {words.size} of {n_words} pixels")
-    return words.reshape(pixels.rows, pixels.columns)
+    return words.reshape(shape)
+
+
+def _read_into(words: np.ndarray, image: Image, start: int) -> np.ndarray:
+    """Fill an array from a file; return its filled beginning, flat."""
+    with image.path.open("rb") as file:
+        file.seek(start)
+        return words.reshape(-1)[: file.readinto(words.data) // words.itemsize]
 
 
 def _unsigned(words: np.ndarray, image: Image) -> np.ndarray:

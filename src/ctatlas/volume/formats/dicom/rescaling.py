@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctatlas.volume.formats.dicom.pixels import padding_of, stored, words_of
+from ctatlas.volume.formats.dicom.pixels import padding_of, span_of, stored, words_of
 from ctatlas.volume.hounsfield import PADDING_HU
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ _INT16 = np.iinfo(np.int16)
 
 def put_frames(frames: Sequence[Frame], out: np.ndarray) -> bool:
     """Write the HU of slices to an (i, j, k) array in Fortran order, as `put_hounsfield` does each."""
-    return all(
-        put_hounsfield(words, frame, plane) for words, frame, plane in zip(words_of(frames), frames, out.T, strict=True)
-    )
+    planes = list(out.T)
+    words_in_planes = zip(words_of(frames, planes), frames, planes, strict=True)
+    return all(put_hounsfield(words, frame, plane) for words, frame, plane in words_in_planes)
 
 
 def put_hounsfield(words: np.ndarray, frame: Frame, out: np.ndarray) -> bool:
@@ -31,7 +31,7 @@ def put_hounsfield(words: np.ndarray, frame: Frame, out: np.ndarray) -> bool:
     Parameters
     ----------
     words : (rows, columns) unsigned
-        As they stand in the file.
+        As they stand in the file; their memory may be used, and may be that of `out`.
     frame : Frame
     out : (rows, columns) int16 or float32
         A view of the scan's array.
@@ -41,17 +41,21 @@ def put_hounsfield(words: np.ndarray, frame: Frame, out: np.ndarray) -> bool:
     bool
         False when int16 cannot hold a value exactly; then `out` holds nothing of worth. float32 holds all.
     """
-    numbers = stored(words, frame)
+    may_overwrite = frame.image.pixels.padding is None and words.flags.writeable
+    numbers = stored(words, frame, words if may_overwrite else None)
     padding = padding_of(words, numbers, frame)
     if padding is not None and not padding.any():
         padding = None
     rule = frame.rescale
     slope = 1.0 if rule.slope is None else rule.slope
     intercept = 0.0 if rule.intercept is None else rule.intercept
+    span = span_of(frame.image.pixels)
     if rule.table is not None:
-        numbers, slope, intercept = _looked_up(numbers, rule.table), 1.0, 0.0
+        numbers, slope, intercept, span = _looked_up(numbers, rule.table), 1.0, 0.0, _ends(np.array(rule.table.values))
     if out.dtype == np.int16 and _is_whole(slope, intercept):
-        fits = _put_whole(numbers, int(slope), int(intercept), padding=padding, out=out)
+        whole = int(slope), int(intercept)
+        fits = _fits(span, *whole) or _fits(_ends(numbers, padding), *whole)  # the second looks at every pixel
+        _put_whole(numbers, *whole, out)
     else:
         fits = _put_fractions(numbers * np.float64(slope) + intercept, padding, out)
     if padding is not None and fits:
@@ -63,19 +67,24 @@ def _is_whole(*values: float) -> bool:
     return all(value.is_integer() and abs(value) < 2**31 for value in values)
 
 
-def _put_whole(numbers: np.ndarray, slope: int, intercept: int, *, padding: np.ndarray | None, out: np.ndarray) -> bool:
-    """Write slope * numbers + intercept in int16 arithmetic, which wraps around and so is right if the result fits."""
+def _ends(numbers: np.ndarray, padding: np.ndarray | None = None) -> tuple[int, ...]:
+    """Return the least and the greatest number outside the padding, none if all is padding."""
     inside = numbers if padding is None else numbers[~padding]
-    if inside.size:
-        ends = [int(end) * slope + intercept for end in (inside.min(), inside.max())]
-        if not _INT16.min <= min(ends) <= max(ends) <= _INT16.max:
-            return False
+    return (int(inside.min()), int(inside.max())) if inside.size else ()
+
+
+def _fits(ends: tuple[int, ...], slope: int, intercept: int) -> bool:
+    """Tell whether int16 holds what becomes of a range of numbers."""
+    return all(_INT16.min <= end * slope + intercept <= _INT16.max for end in ends)
+
+
+def _put_whole(numbers: np.ndarray, slope: int, intercept: int, out: np.ndarray) -> None:
+    """Write slope * numbers + intercept in int16 arithmetic, which wraps around and so is right if the result fits."""
     short = numbers.astype(np.int16) if numbers.dtype.itemsize != 2 else numbers.view(np.int16)
     if slope != 1:
         np.multiply(short, _wrapped(slope), out=out)
         short = out
     np.add(short, _wrapped(intercept), out=out)
-    return True
 
 
 def _put_fractions(values: np.ndarray, padding: np.ndarray | None, out: np.ndarray) -> bool:
