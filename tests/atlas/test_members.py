@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ctatlas.atlas.members import KINDS, members_called, variants
+from ctatlas.atlas.members import KINDS, members_called, members_to_keep, names_called, runnable, variants
 from ctatlas.errors import AtlasError, ModelError
 from ctatlas.inference import AS_ITS_CARD_SAYS
 from tests.support_models import tiny_model
@@ -55,3 +55,23 @@ def test_only_a_model_of_both_sides_that_was_trained_so_is_mirrored(tmp_path: Pa
         members_called([f"{one_side}+flip"])
     with pytest.raises(ModelError, match="does not say that it was trained with such"):
         members_called([f"{tiny_model(tmp_path / 'untrained', both)}+flip"])
+
+
+def test_what_a_model_in_a_folder_left_bears_the_name_on_its_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_model(tmp_path / "some where+else", name="test/one")
+    asked = [str(folder), f"{folder}+shift", "ctatlas/base+fine", "not/installed", "given/average"]
+    assert names_called(asked) == ("test/one", "test/one+shift", "ctatlas/base+fine", "not/installed", "given/average")
+    monkeypatch.chdir(tmp_path)
+    assert names_called([folder.name, f"{folder.name}+shift"]) == ("test/one", "test/one+shift")
+    assert members_to_keep([f"{folder.name}+shift", "ctatlas/base"]) == (f"{folder}+shift", "ctatlas/base")
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model '.*gone'"):
+        names_called([str(tmp_path / "gone")])
+
+
+def test_given_predictions_are_nobody_to_run() -> None:
+    assert runnable(["given/average", "ctatlas/base"]) == ["ctatlas/base"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -47,7 +48,7 @@ def test_members_are_named_remarks_are_said_once_and_the_room_first(
     assert sum("can't give" in line and "adrenal_gland_left" in line for line in lines) == 1
     assert sum("marked experimental on the card of test/torso: small_bowel" in line for line in lines) == 1
     assert any("8 results to make, about" in line and "are free" in line for line in lines)
-    assert any("not among the members in atlas.toml" in line and "test/torso+shift" in line for line in lines)
+    assert any("not among the members in atlas.toml" in line and f"{model}+shift" in line for line in lines)
 
 
 def test_a_second_run_skips_all_and_says_so(ctatlas: Terminal, tmp_path: Path, model: Path, members: list[str]) -> None:
@@ -138,3 +139,42 @@ def test_a_model_that_changed_is_asked_again(ctatlas: Terminal, tmp_path: Path) 
     card.write_text(card.read_text().replace("[4.0, 4.0, 4.0]", "[5.0, 5.0, 5.0]"))
     states = {case["state"] for case in ctatlas("predict", atlas.place.root, "--json").json["cases"]}
     assert states == {"done"}
+
+
+def test_models_in_folders_are_members_for_every_step(ctatlas: Terminal, tmp_path: Path, model: Path) -> None:
+    asked = [word for name in (model, f"{model}+shift") for word in ("--member", name)]
+    atlas = tmp_path / "atlas"
+    assert ctatlas("init", atlas, *asked).code == 0
+    add_torso(Atlas.open(atlas), "case_0", torso())
+    for step in ("predict", "check", "attend", "assemble"):
+        assert ctatlas(step, atlas, "--quiet").code == 0, step
+    case = atlas / "cases" / "case_0"
+    assert {path.name for path in (case / "predictions").iterdir()} == {"test__torso", "test__torso+shift"}
+    details = {
+        mask["detail"] for mask in json.loads((case / "assembled" / "provenance.json").read_text())["masks"].values()
+    }
+    assert details == {"test/torso, test/torso+shift"}
+    again = ctatlas("check", atlas, "--of", model, "--quiet")
+    assert (again.code, again.err) == (0, "")
+
+
+def test_a_models_folder_may_lie_in_the_atlas(ctatlas: Terminal, tmp_path: Path) -> None:
+    atlas = filled(tmp_path / "atlas", Path("models/mine+1"))
+    torso_model(atlas.place.root / "models" / "mine+1")
+    for step in ("predict", "assemble"):
+        assert ctatlas(step, atlas.place.root, "--case", "case_0", "--quiet").code == 0
+    atlas.place.root.rename(tmp_path / "moved")
+    assert ctatlas("assemble", tmp_path / "moved", "--case", "case_0", "--json").json["cases"][0]["state"] == "there"
+
+
+@pytest.mark.parametrize("step", ["check", "attend", "assemble"])
+def test_predictions_that_nobody_asks_for_are_named_with_the_remedy(
+    ctatlas: Terminal, tmp_path: Path, model: Path, step: str
+) -> None:
+    atlas = new_atlas(tmp_path / "atlas")
+    add_torso(atlas, "case_0", torso())
+    told = ctatlas("predict", atlas.place.root, "--model", model).err
+    assert f"so that other steps leave it out until you add: {model}" in told
+    done = ctatlas(step, atlas.place.root)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "add test/torso, whose predictions it has, to the members in atlas.toml" in done.err

@@ -32,7 +32,7 @@ from ctatlas.atlas.layout import MASK, CasePlace
 from ctatlas.atlas.queries import PLACES, places_record, tiles_of
 from ctatlas.atlas.records import AttentionRecord, FindingsRecord, HotSpotsRecord, read_record, write_record
 from ctatlas.atlas.revise.store import RULES, revision_records
-from ctatlas.atlas.sources import Sources, sources_of
+from ctatlas.atlas.sources import Sources, sources_of, unheard
 from ctatlas.errors import AtlasError, CtatlasError
 from ctatlas.execution import Task, refused_task, whole_record
 from ctatlas.kernels.boxes import Box, widened
@@ -108,7 +108,7 @@ def _task(atlas: Atlas, place: CasePlace, preset: str, *, annotated_too: bool) -
     try:
         sources = sources_of(place, atlas.config)
         if not sources.members:
-            raise AtlasError(f"{place.case}: has no predictions; run 'ctatlas predict {atlas.place.root}' first")
+            raise AtlasError(f"{place.case}: has no predictions of the atlas's members; {unheard(place, atlas.config)}")
     except CtatlasError as error:
         return refused_task(place.case, place.attention, error, step=STEP, version=STEP_VERSION)
     known = {name for member in sources.members for name in member.known.values()}

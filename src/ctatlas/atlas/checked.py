@@ -12,7 +12,9 @@ import numpy as np
 
 from ctatlas.anatomy_rules.checks import Given
 from ctatlas.atlas.layout import MASK, CasePlace
+from ctatlas.atlas.members import names_called
 from ctatlas.atlas.records import OriginalRecord, ProvenanceRecord, read_record
+from ctatlas.atlas.sources import unheard
 from ctatlas.errors import AtlasError, ScanError
 from ctatlas.execution import whole_record
 from ctatlas.inference.coarse import coarse_copy
@@ -59,11 +61,11 @@ def checked_of(place: CasePlace, config: AtlasConfig, wanted: str = "") -> Check
     AtlasError
         When there are none.
     """
-    for what in [wanted] if wanted else [ASSEMBLED, *config.members, ORIGINAL]:
+    for what in names_called([wanted]) if wanted else [ASSEMBLED, *names_called(config.members), ORIGINAL]:
         if key := _key(place, what):
             return Checked(what, key)
     missing = f"no masks of {wanted!r}" if wanted else "no masks"
-    raise AtlasError(f"{place.case}: has {missing} to check; 'ctatlas predict' or 'ctatlas assemble' makes some")
+    raise AtlasError(f"{place.case}: has {missing} to check; {unheard(place, config)}")
 
 
 def read_checked(place: CasePlace, what: str) -> tuple[Segmentation, Given]:

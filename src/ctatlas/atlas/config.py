@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ctatlas.anatomy import canonical_name, label_set
 from ctatlas.errors import AtlasError, ModelError
+from ctatlas.models.cards import CARD_FILE
 from ctatlas.volume import whole_file
 
 CONFIG = "atlas.toml"
@@ -107,7 +108,8 @@ class AtlasConfig(BaseModel):
     catalog : str
         A PostgreSQL URL; empty for `catalog.db` in the atlas folder.
     members : tuple of str
-        The models that predict, or variants of one (`ctatlas/base+shift`).
+        The models that predict, by name or folder, or variants of one (`ctatlas/base+shift`), and those whose
+        predictions came with scans (`given/average`).
     licence : str
         Of the masks that are made here, for releases.
     """
@@ -165,7 +167,16 @@ def read_config(folder: Path) -> AtlasConfig:
         raise AtlasError(f"{path}: {faults}") from None
     except ModelError as error:
         raise AtlasError(f"{path}: {error}") from None
-    return config
+    return config.model_copy(update={"members": tuple(_found_from(folder, name) for name in config.members)})
+
+
+def _found_from(folder: Path, member: str) -> str:
+    """Return a member with the whole path of its folder, if its folder is told from that of the atlas."""
+    model, plus, variant = member.rpartition("+")
+    whole = next((text for text in (member, model) if text and (folder / text / CARD_FILE).is_file()), "")
+    if not whole or Path(whole).is_absolute():
+        return member
+    return f"{(folder / whole).resolve()}{plus + variant if whole != member else ''}"
 
 
 def write_config(config: AtlasConfig, folder: Path) -> None:
@@ -182,7 +193,7 @@ def write_config(config: AtlasConfig, folder: Path) -> None:
         "# Empty: catalog.db beside this file. Or postgresql://user@host/database",
         f"catalog = {_quoted(config.catalog)}",
         "",
-        "# Models that predict; name+variant is the model on altered input. More than one lets them disagree.",
+        "# Models that predict, by name or folder; name+variant is the model on altered input. Several can disagree.",
         f"members = [{', '.join(map(_quoted, config.members))}]",
         "",
         "# Of the masks made here; a release states it beside the licences of the source datasets.",

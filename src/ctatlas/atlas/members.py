@@ -1,13 +1,14 @@
 """The members of an atlas's ensemble: models, and variants of a model that is shown a scan in another way.
 
 A member is called as its model, or as its model and a variant: `ctatlas/base+shift`. Variants are rows of a table; each
-has a kind, and kinds are functions from the table's amount to a view.
+has a kind, and kinds are functions from the table's amount to a view. A model may be given by its folder; what it left
+bears the name on its card all the same. Predictions that came with a scan bear names that begin with `given/`.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ctatlas.models import ModelCard
 
 _TABLE = Path(__file__).parent / "data" / "variants.csv"
+
+GIVEN = "given/"  # before the name of who made predictions that came with scans: there is no such model to run
 
 KINDS: dict[str, Callable[[float], View]] = {
     "shift": lambda voxels: View(shift=(voxels, voxels, voxels)),
@@ -50,6 +53,8 @@ class Member:
         The name on the model's card, with `+variant` where it is one.
     model : str
         The model as it was asked for: its name, or its folder.
+    asked_for : str
+        The same, with `+variant` where it is one.
     card : ModelCard
     view : View
         How its network is shown a scan.
@@ -57,6 +62,7 @@ class Member:
 
     name: str
     model: str
+    asked_for: str
     card: ModelCard
     view: View
 
@@ -95,15 +101,60 @@ def members_called(names: Sequence[str]) -> list[Member]:
     return found
 
 
+def names_called(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names under which members' predictions lie: of a model given by its folder the one on its card.
+
+    Raises
+    ------
+    ModelError
+        When the folder of a model is not there any more, or its card is broken.
+    """
+    return tuple(dict.fromkeys(map(_name, names)))
+
+
+def members_to_keep(names: Sequence[str]) -> tuple[str, ...]:
+    """Return members as `atlas.toml` keeps them: a model's folder by its whole path, wherever a step is run.
+
+    Raises
+    ------
+    ModelError, AtlasError
+        As `members_called`.
+    """
+    members_called(runnable(names))
+    return tuple(str(Path(name).absolute()) if _is_folder(name) else name for name in dict.fromkeys(names))
+
+
+def runnable(names: Iterable[str]) -> list[str]:
+    """Return the members that can be asked to predict: not those whose predictions came with the scans."""
+    return [name for name in names if not name.startswith(GIVEN)]
+
+
+def _name(text: str) -> str:
+    return _name_on_card(text) if _is_folder(text) else text  # if there is such a model only who predicts must know
+
+
+def _is_folder(text: str) -> bool:
+    model = text.rpartition("+")[0] or text
+    if Path(model).is_absolute():
+        return True
+    return any(Path(one).is_dir() for one in (text, model)) and not {text, model} & {*model_names()}
+
+
+@cache
+def _name_on_card(text: str) -> str:
+    model, variant = _parted(text)
+    return f"{card(model).name}+{variant}" if variant else card(model).name
+
+
 def _member(text: str) -> Member:
     model, variant = _parted(text)
     found = card(model)
     if not variant:
-        return Member(found.name, model, found, AS_ITS_CARD_SAYS)
+        return Member(found.name, model, text, found, AS_ITS_CARD_SAYS)
     view = variants()[variant].view
     if view.mirrored:
         mirrored_channels(found)
-    return Member(f"{found.name}+{variant}", model, found, view)
+    return Member(f"{found.name}+{variant}", model, text, found, view)
 
 
 def _parted(text: str) -> tuple[str, str]:

@@ -11,7 +11,8 @@ from typing import get_args
 from ctatlas.anatomy import label_set, made_of
 from ctatlas.atlas.config import Assembly, AtlasConfig, LabelKind
 from ctatlas.atlas.consensus import AT_MOST_ANNOTATORS
-from ctatlas.atlas.layout import CasePlace
+from ctatlas.atlas.layout import CasePlace, member_of
+from ctatlas.atlas.members import names_called
 from ctatlas.atlas.records import CaseRecord, OriginalRecord, RevisionRecord, read_record
 from ctatlas.atlas.resolve import Claim, chosen
 from ctatlas.atlas.revise.store import RULES, revision_records
@@ -63,6 +64,8 @@ class Sources:
     members : tuple of Member
     upstream : mapping
         The hashes of everything that decides the result, in words of JSON.
+    remedy : str
+        Where there is no mask: what to do.
     """
 
     place: CasePlace
@@ -77,12 +80,13 @@ class Sources:
     members: tuple[Member, ...] = ()
     origin: str = ""
     upstream: Mapping[str, object] = field(default_factory=dict)
+    remedy: str = ""
 
     def refuse_nothing(self) -> None:
         """Raise `AtlasError` when there is no mask at all."""
         if not self.claims:
             why = f"has no masks of {self.label_set}"
-            raise AtlasError(f"{self.place.case}: {why}; 'ctatlas predict' makes some")
+            raise AtlasError(f"{self.place.case}: {why}; {self.remedy}")
 
     def of_kind(self, kind: LabelKind) -> list[str]:
         """Return the structures whose masks are of a kind."""
@@ -118,6 +122,7 @@ def sources_of(place: CasePlace, config: AtlasConfig) -> Sources:
         members=there.members,
         origin=(there.original.label_set or case.dataset) if there.original else "",
         upstream={"ct": case.ct_sha256, **there.hashes(claims)},
+        remedy="" if claims else unheard(place, config),
     )
 
 
@@ -171,6 +176,14 @@ class _There:
         }
 
 
+def unheard(place: CasePlace, config: AtlasConfig) -> str:
+    """Say whose predictions a case has that `atlas.toml` does not ask for, and what to do; else to predict."""
+    names = sorted(member_of(folder) for folder in place.predictions())
+    if strangers := [name for name in names if name not in names_called(config.members)]:
+        return f"add {', '.join(strangers)}, whose predictions it has, to the members in atlas.toml"
+    return "'ctatlas predict' makes some"
+
+
 def _claim(name: str, there: _There, assembly: Assembly) -> Claim | None:
     kind = chosen(assembly.kinds_for(name), there.kinds(name))
     if kind is None:
@@ -196,7 +209,7 @@ def _revised(name: str, records: Mapping[int, RevisionRecord], policy: str) -> R
 
 
 def _members(place: CasePlace, config: AtlasConfig) -> tuple[Member, ...]:
-    there = [(name, place.prediction(name)) for name in config.members]
+    there = [(name, place.prediction(name)) for name in names_called(config.members)]
     return tuple(Member(name, folder, _known(folder)) for name, folder in there if whole_record(folder) is not None)
 
 

@@ -60,15 +60,18 @@ def predict(
     What is there and whole is skipped; what changed (the scan, a model, its variant, the label set) is done again. The
     disk space it needs is said before it starts, and refused when it is not there.
     """
-    from ctatlas.atlas.members import members_called
+    from ctatlas.atlas.members import members_called, runnable
     from ctatlas.atlas.predict import Predictor, predict_tasks
     from ctatlas.commands.cases import Manner
     from ctatlas.commands.console import tell
     from ctatlas.commands.steps import Selection, run_step
+    from ctatlas.errors import AtlasError
     from ctatlas.execution import Patience, room_for
 
     def tasks_of(atlas: Atlas, cases: list[CasePlace]) -> list[Task]:
-        members = members_called(member or atlas.config.members)
+        members = members_called(member or runnable(atlas.config.members))
+        if not members:
+            raise AtlasError(f"{folder}: all members in atlas.toml are given with the scans; name a model by --member")
         tasks = predict_tasks(atlas, cases, members)
         for remark in _remarks(atlas, [Predictor.of(each, atlas.config.label_set) for each in members]):
             tell(remark)
@@ -85,15 +88,18 @@ def predict(
 
 def _remarks(atlas: Atlas, predictors: Sequence[Predictor]) -> list[str]:
     """Say once what no variant of a model can give, and which members later steps won't know of."""
+    from ctatlas.atlas.members import members_to_keep, names_called
+
     remarks = {}
     for each in predictors:
         card = each.member.card
         remarks.update(dict.fromkeys(f"{card.name}: {remark}" for remark in each.naming.remarks))
         if missing := each.missing(atlas.config.structures):
             remarks[f"{card.name}: can't give {', '.join(missing)} of {atlas.config.label_set}"] = None
-    strangers = [each.member.name for each in predictors if each.member.name not in atlas.config.members]
-    if strangers:
-        remarks[f"not among the members in atlas.toml, so that other steps leave it out: {', '.join(strangers)}"] = None
+    known = names_called(atlas.config.members)
+    if strangers := [each.member.asked_for for each in predictors if each.member.name not in known]:
+        said = ", ".join(members_to_keep(strangers))
+        remarks[f"not among the members in atlas.toml, so that other steps leave it out until you add: {said}"] = None
     return list(remarks)
 
 
