@@ -70,6 +70,12 @@ def test_help_imports_few_modules_and_none_of_the_heavy(arguments, at_most, modu
     assert len(loaded) <= at_most
 
 
+def test_who_asks_an_index_loads_nothing_that_reads_scans(modules_of_python):
+    loaded = modules_after("import ctatlas.atlas, ctatlas.atlas.catalog.questions") - modules_of_python
+    assert loaded & HEAVY == {"sqlalchemy"}
+    assert loaded & {"ctatlas.volume", "ctatlas.atlas.records", "concurrent.futures.process"} == set()
+
+
 def test_every_public_name_arrives_on_first_use():
     assert ctatlas.__all__ == sorted(ctatlas.__all__)
     assert [name for name in ctatlas.__all__ if getattr(ctatlas, name, None) is None] == []

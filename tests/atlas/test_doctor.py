@@ -11,7 +11,9 @@ import pytest
 
 from ctatlas.atlas import Atlas
 from ctatlas.atlas.doctor import Ailment, examine
+from ctatlas.errors import AtlasError
 from tests.atlas.filled import filled_atlas
+from tests.support.postgres import Server
 from tests.support_command import Done, Terminal
 
 
@@ -70,6 +72,32 @@ class TestIndex:
         atlas.place.catalog.write_bytes(content)
         assert "is damaged" in sole(found(atlas))
         assert status(ctatlas, atlas) == before
+
+    def test_a_catalog_of_other_tables_than_its_version_says_is_made_anew(
+        self, ctatlas: Terminal, atlas: Atlas
+    ) -> None:
+        before = status(ctatlas, atlas)
+        with closing(sqlite3.connect(atlas.place.catalog)) as database:
+            database.executescript(
+                "DROP INDEX ix_labels_structure_kind; ALTER TABLE labels DROP COLUMN is_first; DROP TABLE findings;"
+            )
+        refused = ctatlas("status", atlas.place.root)
+        assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+        assert "no such column: labels.is_first" in refused.err
+        assert "doctor" in refused.err
+        said = sole(found(atlas))
+        assert "labels.is_first, findings.case, findings.number" in said
+        assert "put aside as catalog.damaged-1.db, made anew from the files" in said
+        assert status(ctatlas, atlas) == before
+
+    def test_a_server_of_other_tables_than_its_version_says_is_not_touched(
+        self, tmp_path: Path, postgres: Server
+    ) -> None:
+        atlas = filled_atlas(tmp_path / "atlas", catalog=postgres.new_place())
+        with atlas.catalog() as catalog, catalog.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN step_version")
+        with pytest.raises(AtlasError, match=r"lacks runs\.step_version; empty that database"):
+            found(atlas)
 
     def test_rows_that_lost_their_files_and_files_that_lost_their_rows(self, tmp_path: Path, catalog_url: str) -> None:
         atlas = filled_atlas(tmp_path / "atlas", "one", "two", "three", catalog=catalog_url)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+import ctatlas
 from ctatlas.atlas import Atlas
 from ctatlas.atlas.catalog.tables import TABLES, Case
 from ctatlas.atlas.doctor import examine
@@ -40,8 +41,13 @@ CASES = ("one", "three", "two")
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """An atlas before any step, all its files after a run without disturbance, and how long that took."""
+    """An atlas before any step, all its files after a run without disturbance, and how long that took.
 
+    `program` is a copy of ctatlas as it is now: 100 kills take most of an hour, and who edits the sources meanwhile
+    would have an atlas of the one ctatlas worked on by the other.
+    """
+
+    program: Path
     before: Path
     model: Path
     files: dict[str, bytes]
@@ -52,25 +58,30 @@ class Undisturbed:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     root = tmp_path_factory.mktemp("undisturbed")
+    program = root / "program"
+    shutil.copytree(Path(ctatlas.__file__).parent, program / "ctatlas", ignore=shutil.ignore_patterns("__pycache__"))
     model = torso_model(root / "model")
     atlas = new_atlas(root / "before", members=["test/torso", "test/torso+shift"])
     for case in CASES:
         add_torso(atlas, case)
     shutil.copytree(root / "before", root / "after")
-    process = started(root / "after", model)
+    process = started(program, root / "after", model)
     begun = time.monotonic()
     _, err = process.communicate()
     assert process.returncode == 0, err
     seconds = time.monotonic() - begun
     files = results_in(root / "after")
     assert sum(name.endswith("run.json") for name in files) == 4 * len(CASES)
-    return Undisturbed(root / "before", model, files, rows_in(root / "after"), seconds)
+    return Undisturbed(program, root / "before", model, files, rows_in(root / "after"), seconds)
 
 
-def started(folder: Path, model: Path, workers: int = 1) -> subprocess.Popen[str]:
+def started(program: Path, folder: Path, model: Path, workers: int = 1) -> subprocess.Popen[str]:
     """Start all steps in a process of their own, and wait until they begin."""
     command = [sys.executable, "-c", STEPS, str(folder), str(model), str(workers)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    path = os.pathsep.join(filter(None, [str(program), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
     assert process.stdout
     assert process.stdout.readline() == "begun\n"
     return process
@@ -101,7 +112,7 @@ def test_a_clean_run_after_kills_leaves_what_an_undisturbed_run_leaves(
     shutil.copytree(undisturbed.before, folder)
     kills = 0
     while kills < KILLS:
-        process = started(folder, undisturbed.model, workers=rng.choice([1, 2]) if IS_SOAK else 1)
+        process = started(undisturbed.program, folder, undisturbed.model, workers=rng.choice([1, 2]) if IS_SOAK else 1)
         try:
             _, err = process.communicate(timeout=rng.uniform(0.05, 0.9) * undisturbed.seconds)
         except subprocess.TimeoutExpired:
@@ -112,7 +123,7 @@ def test_a_clean_run_after_kills_leaves_what_an_undisturbed_run_leaves(
             assert process.returncode == 0, f"seed {seed}: {err}"
             shutil.rmtree(folder)
             shutil.copytree(undisturbed.before, folder)
-    process = started(folder, undisturbed.model)
+    process = started(undisturbed.program, folder, undisturbed.model)
     _, err = process.communicate()
     assert process.returncode == 0, f"seed {seed}: {err}"
     found = results_in(folder)

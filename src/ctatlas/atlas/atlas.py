@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from ctatlas.atlas.config import CONFIG, AtlasConfig, read_config, write_config
 from ctatlas.atlas.layout import AtlasPlace, CasePlace
 from ctatlas.atlas.lock import writing
-from ctatlas.atlas.records import CaseRecord, read_record
 from ctatlas.atlas.shards import Shard
 from ctatlas.errors import AtlasError, OutputError
 
 if TYPE_CHECKING:
     from ctatlas.atlas.catalog import Catalog
+    from ctatlas.atlas.records import CaseRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ class Atlas:
 
     def record(self, case: str) -> CaseRecord:
         """Read what is known of a case's scan."""
+        from ctatlas.atlas.records import CaseRecord, read_record  # of no use to who asks the index
+
         return read_record(CaseRecord, self.place.case(case).record)
 
     @contextmanager

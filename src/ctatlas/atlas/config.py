@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ctatlas.anatomy import canonical_name, label_set
+from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError, ModelError
-from ctatlas.models.cards import CARD_FILE
-from ctatlas.volume import whole_file
 
 CONFIG = "atlas.toml"
 _AT_MOST_BYTES = 2**20
@@ -173,10 +172,18 @@ def read_config(folder: Path) -> AtlasConfig:
 def _found_from(folder: Path, member: str) -> str:
     """Return a member with the whole path of its folder, if its folder is told from that of the atlas."""
     model, plus, variant = member.rpartition("+")
-    whole = next((text for text in (member, model) if text and (folder / text / CARD_FILE).is_file()), "")
+    whole = next((text for text in (member, model) if text and _is_model(folder / text)), "")
     if not whole or Path(whole).is_absolute():
         return member
     return f"{(folder / whole).resolve()}{plus + variant if whole != member else ''}"
+
+
+def _is_model(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    from ctatlas.models.cards import CARD_FILE  # who names models of the package alone need not wait for it
+
+    return (folder / CARD_FILE).is_file()
 
 
 def write_config(config: AtlasConfig, folder: Path) -> None:

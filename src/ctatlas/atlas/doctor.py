@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctatlas.atlas.atlas import Atlas
-from ctatlas.atlas.catalog.engines import catalog_file
+from ctatlas.atlas.catalog.engines import catalog_file, without_password
+from ctatlas.atlas.catalog.schema import lacking
 from ctatlas.atlas.layout import CASE, MASK, CasePlace
 from ctatlas.atlas.records import CaseRecord, MaskRecord, OriginalRecord, ProvenanceRecord, RevisionRecord, read_record
 from ctatlas.errors import AtlasError
@@ -51,7 +52,7 @@ def examine(atlas: Atlas, *, fix: bool = False, deep: bool = False) -> Iterator[
     Raises
     ------
     AtlasError
-        When the catalog is from a newer version, or its server can't be reached.
+        When the catalog is from a newer version, or its server can't be reached or has other tables.
     """
     yield from _sound_catalog(atlas)
     others = (path for path in sorted(atlas.place.root.glob("*")) if path != atlas.place.cases_folder)
@@ -84,15 +85,18 @@ def _sound_catalog(atlas: Atlas) -> Iterator[Ailment]:
 
 def _fault_of_catalog(atlas: Atlas, path: Path | None) -> str:
     try:
-        with atlas.catalog() as catalog, catalog.session() as session:
-            if path is None:
-                return ""
-            answer = str(session.connection().exec_driver_sql("PRAGMA quick_check").scalar())
-            return "" if answer == "ok" else answer
+        with atlas.catalog() as catalog, catalog.engine.connect() as connection:
+            if path is not None and (answer := str(connection.exec_driver_sql("PRAGMA quick_check").scalar())) != "ok":
+                return answer
+            missing = ", ".join(lacking(connection))
     except AtlasError as error:
         if path is None or "newer ctatlas" in str(error) or "network disk" in str(error):
             raise
         return str(error)
+    if missing and path is None:
+        where = without_password(atlas.config.catalog)
+        raise AtlasError(f"{where}: lacks {missing}; empty that database, then let 'ctatlas doctor' make it anew")
+    return f"lacks {missing}" if missing else ""
 
 
 def _index(atlas: Atlas) -> Iterator[Ailment]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError
-from ctatlas.volume import Grid, whole_file
+
+if TYPE_CHECKING:
+    from ctatlas.volume import Grid
 
 Split = Literal["train", "validation", "test"]
 Triple = tuple[int, int, int]
@@ -35,6 +37,10 @@ class GridRecord(Record):
 
     def grid(self) -> Grid:
         """Return the grid."""
+        import numpy as np  # heavy, and of no use to who asks the index
+
+        from ctatlas.volume import Grid
+
         return Grid(self.shape, np.array(self.affine))
 
 

@@ -79,7 +79,7 @@ def _write_list(folder: Path, csv: Path, preset: str) -> None:
     from ctatlas.atlas import Atlas
     from ctatlas.atlas.attend import attended
     from ctatlas.atlas.attention import published_csv, ranked_cases, ranking_csv
-    from ctatlas.volume import whole_file
+    from ctatlas.atomic import whole_file
 
     found = {case: record for case, record in attended(Atlas.open(folder).cases()) if record.preset == preset}
     if preset == "default":

@@ -65,7 +65,7 @@ def _segment(out: Path, *, as_json: bool, quiet: bool, debug: bool) -> None:
 
 def _with_files(names: Mapping[str, Path], work: Work, folder: Path, progress: Progress) -> Mapping[str, object]:
     """Do the work, and put the scan and what must be said about it beside the results."""
-    from ctatlas.volume import whole_file
+    from ctatlas.atomic import whole_file
 
     summary = work(folder, progress)
     for name, source in names.items():

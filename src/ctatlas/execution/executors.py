@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -99,6 +97,9 @@ class _Pool:
     """
 
     def __init__(self, workers: int, attempting: Callable[[Task], Outcome], timeout_s: float | None) -> None:
+        import multiprocessing  # here and below: who works alone has no need of it
+        from concurrent.futures import ProcessPoolExecutor
+
         threads = max(1, (os.cpu_count() or 1) // workers)
         spawn = multiprocessing.get_context("spawn")
         self.pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker, initargs=(threads,))
@@ -109,6 +110,8 @@ class _Pool:
 
     def outcomes(self, waiting: deque[Task]) -> Iterator[Outcome]:
         """Do tasks from the front; those in work when a worker dies become suspects."""
+        from multiprocessing import active_children
+
         in_work: dict[Future[Outcome], tuple[Task, float]] = {}
         try:
             while in_work or (waiting and not self.suspects):
@@ -118,15 +121,15 @@ class _Pool:
                     task, _ = in_work.pop(future)
                     try:
                         yield future.result()
-                    except BrokenProcessPool:
+                    except BrokenExecutor:
                         self.suspects.append(task)
                 self._end_what_hangs(in_work)
             self.pool.shutdown()
         except BaseException:  # interrupted, or the disk is full: the workers tidy up and go
             self.pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
+            for child in active_children():
                 child.terminate()
-            for child in multiprocessing.active_children():
+            for child in active_children():
                 child.join(timeout=10)
             raise
 
@@ -135,15 +138,17 @@ class _Pool:
             task = waiting.popleft()
             try:
                 in_work[self.pool.submit(self.attempting, task)] = task, time.monotonic()
-            except BrokenProcessPool:
+            except BrokenExecutor:
                 self.suspects.append(task)
 
     def _end_what_hangs(self, in_work: Mapping[Future[Outcome], tuple[Task, float]]) -> None:
         """Kill the workers when one heeds no time-out: compiled code that never returns."""
+        from multiprocessing import active_children
+
         began = min((began for _, began in in_work.values()), default=math.inf)
         if self.patience_s is not None and time.monotonic() - began > self.patience_s:
             self.fault = f"hung in compiled code, and was ended after {self.patience_s:.0f} s"
-            for child in multiprocessing.active_children():
+            for child in active_children():
                 child.kill()
 
 
@@ -156,7 +161,9 @@ def _begin_worker(threads: int) -> None:
 
 def _end_with_the_parent() -> None:
     """Leave when the parent was killed: nobody would ever tell the worker to."""
-    if parent := multiprocessing.parent_process():
+    from multiprocessing import parent_process
+
+    if parent := parent_process():
         parent.join()
         os._exit(130)
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctatlas.atomic import whole_file
 from ctatlas.execution.result import said_in_a_line
-from ctatlas.volume import whole_file
 
 if TYPE_CHECKING:
     from ctatlas.execution.perform import Outcome

@@ -2,12 +2,12 @@
 
 The way of the data: `sources` lists the scans of a place (`listing` those of a folder), `opening` makes a folder of an
 archive (`archives`), `choices` is what a person decided, `reading` looks at a file's content and picks a reader of
-`formats` → `Volume` (HU on a `Grid`, with `ScanFacts`) → … → `Segmentation` → `writing`, which goes through `atomic`;
+`formats` → `Volume` (HU on a `Grid`, with `ScanFacts`) → … → `Segmentation` → `writing`, whole or not at all;
 `reading_masks` is the way back in. `orientation` names and turns axes, `hounsfield` keeps and judges values,
 `limits` says what no file may claim.
 """
 
-from ctatlas.volume.atomic import whole_file
+from ctatlas.atomic import whole_file
 from ctatlas.volume.choices import AS_IT_IS, NOTHING_KNOWN, Choices, MaskChoices
 from ctatlas.volume.formats.nifti import read_labels
 from ctatlas.volume.formats.voxels import LabelMap

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from ctatlas.atlas.catalog.engines import WRITES, catalog_file, engine_of, first_line, said_in_a_line
-from ctatlas.atlas.catalog.rows import Row, refuse_unsound_name, rows_of, stamp_of
 from ctatlas.atlas.catalog.schema import bring_up_to_date
 from ctatlas.atlas.catalog.tables import TABLES, Case
 from ctatlas.atlas.config import AtlasConfig
 from ctatlas.atlas.layout import AtlasPlace, CasePlace
 from ctatlas.errors import AtlasError
+
+if TYPE_CHECKING:
+    from ctatlas.atlas.catalog.rows import Row
 
 Item = TypeVar("Item")
 
@@ -50,6 +52,8 @@ class Catalog:
         list of str
             What could not be read, one line each; such a case keeps the rows it had.
         """
+        from ctatlas.atlas.catalog.rows import rows_of, stamp_of  # here and below: who only asks reads no files
+
         faults: list[str] = []
         for some in _batches(cases):
             sound = [place for place in some if not _fault(place, faults)]
@@ -120,6 +124,8 @@ def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
 
 def _fault(place: CasePlace, faults: list[str]) -> bool:
     """Tell whether a case's very name can't be in a database, and note why."""
+    from ctatlas.atlas.catalog.rows import refuse_unsound_name
+
     try:
         refuse_unsound_name(place)
     except AtlasError as fault:
@@ -145,6 +151,8 @@ def _rows(connection: Connection, cases: Sequence[CasePlace]) -> dict[str, list[
 
 
 def _differs(place: CasePlace, known: str | None, kept: Mapping[str, list[Row]]) -> bool:
+    from ctatlas.atlas.catalog.rows import rows_of, stamp_of
+
     try:
         stamp = stamp_of(place)
         return known == stamp and _comparable(rows_of(place, stamp)) != _comparable(kept[place.case])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 
 from ctatlas.atlas.catalog.engines import WRITES
-from ctatlas.atlas.catalog.tables import VERSION
+from ctatlas.atlas.catalog.tables import TABLES, VERSION
 from ctatlas.errors import AtlasError
 
 if TYPE_CHECKING:
@@ -54,6 +54,20 @@ def version_of(connection: Connection) -> str | None:
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     return None if found is None else str(found)
+
+
+def lacking(connection: Connection) -> list[str]:
+    """Return the columns that this version's tables have and the database has not, whatever version it claims to be.
+
+    Such a one was altered by hand, or made by a ctatlas from between two versions.
+    """
+    there = inspect(connection)
+    found = []
+    for table in TABLES:
+        name = table.__tablename__
+        columns = {column["name"] for column in there.get_columns(name)} if there.has_table(name) else set()
+        found += [f"{name}.{column.name}" for column in table.__table__.columns if column.name not in columns]
+    return found
 
 
 def migrate(connection: Connection, to: str = VERSION) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ctatlas.atlas.layout import AtlasPlace
+from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError, OutputError
-from ctatlas.volume import whole_file
 
 IDS = "ids.csv"
 DIGITS = 8

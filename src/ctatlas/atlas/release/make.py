@@ -33,11 +33,11 @@ from ctatlas.atlas.release.rules import table_faults
 from ctatlas.atlas.release.shards import Packed, shards_of, write_shard
 from ctatlas.atlas.release.sums import write_sums
 from ctatlas.atlas.release.verify import release_faults
+from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError, OutputError
 from ctatlas.execution import Outcome, Task, perform_all, write_failures
 from ctatlas.hashing import sha256_file
 from ctatlas.progress import SILENT, Progress
-from ctatlas.volume import whole_file
 
 FAILURES = "failures-release.csv"
 _SPARE_BYTES = 10**8  # left on the disk

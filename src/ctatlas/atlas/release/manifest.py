@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError
-from ctatlas.volume import whole_file
 
 CASES = "manifest/cases.csv"
 MASKS = "manifest/masks.csv"

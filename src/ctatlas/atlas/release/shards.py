@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctatlas.volume import whole_file
+from ctatlas.atomic import whole_file
 from ctatlas.volume.formats.gzip_stream import compressing
 
 _BLOCK = 512  # bytes of a tar header, and what contents are filled up to

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError
 from ctatlas.hashing import sha256_file
-from ctatlas.volume import whole_file
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ctatlas.atomic import whole_file
 from ctatlas.errors import OutputError
-from ctatlas.volume.atomic import whole_file
 
 
 @contextmanager

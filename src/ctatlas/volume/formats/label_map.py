@@ -11,8 +11,8 @@ from typing import cast
 import numpy as np
 
 from ctatlas.anatomy import label_set
+from ctatlas.atomic import whole_file
 from ctatlas.errors import OutputError, ScanError
-from ctatlas.volume.atomic import whole_file
 from ctatlas.volume.choices import MaskChoices
 from ctatlas.volume.formats import nifti
 from ctatlas.volume.formats.recognise import kind_of

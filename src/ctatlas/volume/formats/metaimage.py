@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from ctatlas.atomic import whole_file
 from ctatlas.errors import ScanError
-from ctatlas.volume.atomic import whole_file
 from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats import gzip_stream
 from ctatlas.volume.formats.detached import beside

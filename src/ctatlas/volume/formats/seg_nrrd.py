@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctatlas.atomic import whole_file
 from ctatlas.errors import ScanError
-from ctatlas.volume.atomic import whole_file
 from ctatlas.volume.choices import MaskChoices
 from ctatlas.volume.formats import gzip_stream
 from ctatlas.volume.formats.dicom.codes import code_of, color_of

@@ -121,7 +121,7 @@ def name_of_content(facts: ScanFacts, parts: Sequence[str]) -> str:
 
 def save(dataset: Dataset, path: Path) -> None:
     """Write a DICOM file, whole or not at all."""
-    from ctatlas.volume.atomic import whole_file
+    from ctatlas.atomic import whole_file
 
     with whole_file(path) as file, quietly():
         dataset.save_as(file, enforce_file_format=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ctatlas.atomic import whole_file
 from ctatlas.errors import OutputError
-from ctatlas.volume import whole_file
 
 
 def names(folder: Path) -> list[str]:
@@ -82,7 +82,7 @@ def test_killed_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     code = f"""
         import os, signal
         from pathlib import Path
-        from ctatlas.volume import whole_file
+        from ctatlas.atomic import whole_file
         with whole_file(Path({str(target)!r})) as file:
             file.write(b"half")
             file.flush()
