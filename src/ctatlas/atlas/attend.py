@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ctatlas.atlas.atlas import Atlas
 
 STEP = "attend"
-STEP_VERSION = 1
+STEP_VERSION = 2
 HOT_SPOTS = "hotspots.json"
 
 
@@ -144,6 +144,7 @@ def _attend(looked: Looked, work: Work, folder: Path, progress: Progress) -> dic
         "hot_spots": len(record.hotspots),
         "ml": sum(each.ml for each in record.structures.values()),
         "minutes": sum(spot.minutes for spot in record.hotspots),
+        "draw_minutes": sum(spot.minutes for spot in record.hotspots if spot.absent),
     }
 
 
@@ -171,7 +172,7 @@ def _priors(place: CasePlace, masks: Mapping[str, Boxed]) -> dict[str, tuple[Pri
         mask = masks.get(finding.structure)
         everywhere = mask.box if mask is not None and mask.values.any() else None
         box = Box(finding.lo, finding.hi) if finding.lo and finding.hi else everywhere
-        prior = Prior(finding.rule, finding.severity, box)
+        prior = Prior(finding.rule, finding.severity, box, finding.value if finding.unit == "mL" else None)
         priors[finding.structure] = (*priors.get(finding.structure, ()), prior)
     return priors
 

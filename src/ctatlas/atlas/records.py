@@ -202,6 +202,8 @@ class HotSpot(Record):
         Which of the maps speak: "models disagree", "two structures overlap", …
     minutes : float
         Expected time to correct it.
+    absent : bool
+        The structure is not there at all: it has to be found and drawn.
     """
 
     structure: str
@@ -212,16 +214,24 @@ class HotSpot(Record):
     score: float
     reason: str
     minutes: float
+    absent: bool = False
 
 
 class AttentionRecord(Record):
     """How much of one structure needs eyes: mL of each component map and of their union.
 
     With the preset of AbdomenAtlas-8K the score is its count of voxels, and `heat` the sum of its map, 0 to 255 each.
+
+    Attributes
+    ----------
+    unlisted_ml, unlisted_score : float
+        The part that no hot spot holds, because too little is expected to be wrong there; the map shows it.
     """
 
     ml: float
     score: float
+    unlisted_ml: float = 0.0
+    unlisted_score: float = 0.0
     entropy_ml: float = 0.0
     disagreement_ml: float = 0.0
     overlap_ml: float = 0.0

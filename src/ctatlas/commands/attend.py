@@ -57,7 +57,8 @@ def attend(
 ) -> None:
     """Compare what the members say about each structure without a trusted label: maps, hot spots, rankings.
 
-    An annotator finds in each case a map a structure, and a list of boxes with the most expected gain a minute first.
+    An annotator finds in each case a map a structure, and a list of boxes with the most expected gain a minute first,
+    down to where drawing a structure anew would gain more.
     'ctatlas status' ranks cases and structures, 'ctatlas revise ask' chooses among all cases.
     """
     from ctatlas.atlas.attend import attend_tasks
@@ -98,13 +99,14 @@ def _say_done(outcomes: Sequence[Outcome]) -> None:
     from ctatlas.commands.cases import state_of
 
     rows = [[outcome.case, state_of(outcome), *_cells(outcome.summary)] for outcome in outcomes[:_AT_MOST_ROWS]]
-    say_table(["case", "state", "structures n", "attention mL", "hot spots n", "minutes"], rows)
+    say_table(["case", "state", "structures n", "attention mL", "hot spots n", "minutes", "of them to draw"], rows)
     if len(outcomes) > _AT_MOST_ROWS:
         say(f"and {len(outcomes) - _AT_MOST_ROWS} more cases; --json lists all")
 
 
 def _cells(summary: Mapping[str, object]) -> list[str]:
     if not summary:
-        return [""] * 4
+        return [""] * 5
     found = cast("dict[str, Any]", summary)
-    return [str(found["structures"]), f"{found['ml']:.1f}", str(found["hot_spots"]), f"{found['minutes']:.0f}"]
+    times = f"{found['minutes']:.0f}", f"{found.get('draw_minutes', 0):.0f}"
+    return [str(found["structures"]), f"{found['ml']:.1f}", str(found["hot_spots"]), *times]

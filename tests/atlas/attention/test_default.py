@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctatlas.atlas.attention import (
     Boxed,
@@ -22,6 +24,7 @@ from ctatlas.atlas.attention import (
     ranked_structures,
     ranking_csv,
 )
+from ctatlas.atlas.attention.hotspots import together
 from ctatlas.atlas.attention.maps import Cause
 from ctatlas.kernels.boxes import Box
 from ctatlas.volume import Grid
@@ -157,12 +160,93 @@ def test_hot_spots_fit_a_screen_and_hold_the_whole_map():
     masks = ensemble_masks(["liver"], lambda _: members, large)
     (seen,) = attend(["liver"], lambda _: members, masks, large)
     found = seen.found
-    extents = [np.subtract(spot.hi, spot.lo) * 4.0 for spot in found.hotspots]
+    boxes = [spot for spot in found.hotspots if "more places" not in spot.reason]
+    assert len(boxes) == limits().hot_spots_of_a_structure
+    extents = [np.subtract(spot.hi, spot.lo) * 4.0 for spot in boxes]
     assert np.max(extents) <= limits().hot_spot_at_most_mm
     assert sum(spot.ml for spot in found.hotspots) == pytest.approx(found.record.ml)
     assert sum(spot.score for spot in found.hotspots) == pytest.approx(found.record.score)
+    assert sum(spot.minutes for spot in found.hotspots) < minutes().draw_structure  # all of it is drawn in an hour
     rates = [spot.score / spot.minutes for spot in found.hotspots]
     assert rates == sorted(rates, reverse=True)
+
+
+def scattered(n, value=128, spacing_mm=40.0):
+    """Return a member that is unsure of n cubes of 8 mm in a row along the body."""
+    grid = Grid((12, 12, round(n * spacing_mm / 2)), np.diag([-2.0, -2.0, 2.0, 1.0]))
+    values = np.zeros(grid.shape, np.uint8)
+    for at in range(n):
+        values[4:8, 4:8, round(at * spacing_mm / 2) : round(at * spacing_mm / 2) + 4] = value
+    return Member(values, grid)
+
+
+def spots_of(member, mask_ml, priors=()):
+    ensemble = combined([member], member.grid)
+    return attention_of("colon", doubt(ensemble, ensemble.mask, member.grid), mask_ml, member.grid, priors)
+
+
+def test_near_places_are_one_hot_spot():
+    (spot,) = spots_of(scattered(3), 5.0).hotspots
+    assert (spot.lo, spot.hi) == ((4, 4, 0), (8, 8, 44))
+    assert spot.minutes < 3 * minutes().of_spot(8.0, 0.0) + minutes().correct
+
+
+@given(st.integers(0, 10_000), st.integers(1, 30))
+def test_what_is_taken_together_fits_a_screen_and_is_no_slower(seed, n):
+    rng = np.random.default_rng(seed)
+    lo = rng.integers(0, 150, (n, 3))
+    hi = lo + rng.integers(1, 30, (n, 3))
+    spacing = (1.0, 1.5, 2.5)
+    taken = together(lo, hi, rng.uniform(0, 9, n), spacing)
+    assert sorted(set(taken.tolist())) == list(range(taken.max() + 1))
+    for box in range(taken.max() + 1):
+        own = taken == box
+        extent_mm = (hi[own].max(axis=0) - lo[own].min(axis=0)) * spacing
+        one_by_one = minutes().of_look((hi[own] - lo[own])[:, 2] * spacing[2]).sum()
+        assert own.sum() == 1 or extent_mm.max() <= limits().hot_spot_at_most_mm
+        assert minutes().of_look(extent_mm[2]) <= one_by_one + 1e-9
+
+
+def test_far_places_are_one_by_one_and_the_many_are_summed_up():
+    found = spots_of(scattered(9, spacing_mm=150.0), 5.0)
+    listed = limits().hot_spots_of_a_structure
+    assert len(found.hotspots) == listed + 1
+    (rest,) = [spot for spot in found.hotspots if spot.reason == f"{9 - listed} more places"]
+    assert rest.ml == pytest.approx(found.record.ml * (9 - listed) / 9)
+    assert sum(spot.score for spot in found.hotspots) == pytest.approx(found.record.score)
+
+
+def test_what_gains_too_little_for_the_look_is_told_and_not_listed():
+    found = spots_of(scattered(9, spacing_mm=150.0), 5000.0)
+    assert found.hotspots == ()
+    record = hot_spots_record({"colon": found}, ["a"]).structures["colon"]
+    assert (record.unlisted_ml, record.unlisted_score) == (pytest.approx(found.record.ml), found.record.score)
+
+
+def test_a_missing_structure_is_told_as_one_to_draw_and_takes_nothing_from_the_rest():
+    found = spots_of(scattered(3), 5.0, [Prior("missing", "error", None)])
+    (absent,) = [spot for spot in found.hotspots if spot.absent]
+    assert absent.minutes == minutes().draw_structure
+    listed_ml = sum(spot.ml for spot in found.hotspots if not spot.absent)
+    rest = hot_spots_record({"colon": found}, ["a"]).structures["colon"]
+    assert rest.unlisted_ml == pytest.approx(found.record.ml - listed_ml)
+
+
+def test_a_rule_that_measured_a_volume_puts_no_more_than_that_in_doubt():
+    sure = brick((-50, -40, 10), (-20, -10, 50), 255)  # 36 mL
+    whole = Box((0, 0, 0), FINE.shape)
+    scores = [
+        found_for([sure], "colon", [Prior("outside_body", "error", whole, ml)]).record.score for ml in (2.5, None)
+    ]
+    assert scores[0] == pytest.approx(2.5 / (2.5 + 36), rel=0.2)
+    assert scores[1] == pytest.approx(0.2 / 1.2, rel=0.05)
+
+
+def test_reasons_name_the_rules_that_are_broken_there():
+    sure = brick((-50, -40, 10), (-20, -10, 50), 255)
+    here, there = Prior("here", "error", Box((0, 0, 0), FINE.shape)), Prior("there", "error", Box((0, 0, 0), (1, 1, 1)))
+    found = found_for([sure], "colon", [here, there, Prior("odd", "note", here.box)])
+    assert {spot.reason for spot in found.hotspots} == {"rule here"}
 
 
 def test_the_box_lies_where_the_world_says():

@@ -120,7 +120,7 @@ def test_hot_spots_are_listed_for_the_structures_that_are_given_out(
     assert (rows[0]["x_mm"], rows[0]["i_lo"], rows[0]["k_hi"]) == ("1.0", "7", "4")
     assert len(json.loads((folder / "hotspots.json").read_text())["hotspots"]) == 2
     words = (folder / "hotspots.txt").read_text()
-    assert words.startswith("2 places to look at, about 4 minutes.")
+    assert words.startswith("2 places to look at, about 4 minutes, the most expected gain a minute first.")
     assert "at R 1, P 2, S 3 mm" in words
     assert "at L 9, A 8, S 7 mm" in words
 

@@ -25,7 +25,7 @@ def gas_inside(name: str, subject: Subject, *, at_most_ml: float) -> Iterator[Si
     gas = _inner(subject, name) & (subject.given.hu[box] < GAS_HU)
     gas_ml = int(np.count_nonzero(gas)) * subject.grid.voxel_ml
     if gas_ml > at_most_ml:
-        yield Sign(f"{gas_ml:.1f} mL of gas inside", gas_ml, at_most_ml, "mL")
+        yield Sign(f"{gas_ml:.1f} mL of gas inside", gas_ml, at_most_ml, "mL", subject.around(box, gas))
 
 
 @check("hu")

@@ -89,10 +89,11 @@ def inside(name: str, subject: Subject, *, of: list[str], margin_mm: float, at_m
         allowed |= subject.within(reference, wide)
     if margin_mm and allowed.any():
         allowed = ndimage.distance_transform_edt(~allowed, sampling=subject.grid.spacing_mm) <= margin_mm
-    beyond_ml = int(np.count_nonzero(subject.within(name, wide) & ~allowed)) * subject.grid.voxel_ml
+    beyond = subject.within(name, wide) & ~allowed
+    beyond_ml = int(np.count_nonzero(beyond)) * subject.grid.voxel_ml
     if beyond_ml > at_most_ml:
         says = f"{beyond_ml:.1f} mL farther than {margin_mm:g} mm outside {' and '.join(of)}"
-        yield Sign(says, beyond_ml, at_most_ml, "mL")
+        yield Sign(says, beyond_ml, at_most_ml, "mL", subject.around(wide, beyond))
 
 
 @check("outside_body")
@@ -113,7 +114,8 @@ def outside_body(name: str, subject: Subject, *, margin_mm: float, at_most_ml: f
     beyond_ml = int(np.count_nonzero(beyond)) * subject.grid.voxel_ml
     if beyond_ml > at_most_ml:
         says = f"{beyond_ml:.1f} mL farther than {margin_mm:g} mm outside the skin"
-        yield Sign(says, beyond_ml, at_most_ml, "mL", fix=_without_outside_pieces(name, subject, box))
+        where, fix = subject.around(wide, beyond), _without_outside_pieces(name, subject, box)
+        yield Sign(says, beyond_ml, at_most_ml, "mL", where, fix)
 
 
 def _without_outside_pieces(name: str, subject: Subject, box: Box) -> Fix | None:

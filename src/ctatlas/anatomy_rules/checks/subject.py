@@ -109,6 +109,14 @@ class Subject:
         face_mm2 = float(np.prod([self.grid.spacing_mm[at] for at in others]))
         return self.once(("areas", name, axis), lambda: np.count_nonzero(self.mask(name), axis=others) * face_mm2)
 
+    def around(self, box: Box, voxels: np.ndarray) -> Box:
+        """Return the smallest box, in the scan, around voxels (i, j, k) bool that lie in a box; some are set."""
+        found = box_of(voxels)
+        if found is None:
+            return box
+        i, j, k = (slice(b.start + part.start, b.start + part.stop) for b, part in zip(box, found, strict=True))
+        return i, j, k
+
     def widened(self, box: Box, margin_mm: float) -> Box:
         """Grow a box on all sides, as far as the grid goes."""
         reach = [int(np.ceil(margin_mm / mm)) for mm in self.grid.spacing_mm]

@@ -13,7 +13,7 @@ from ctatlas.atlas.attention.hotspots import StructureAttention, attention_of, b
 from ctatlas.atlas.attention.limits import limits
 from ctatlas.atlas.attention.maps import Doubt, Prior, doubt
 from ctatlas.atlas.attention.overlaps import overlaps
-from ctatlas.atlas.records import HotSpotsRecord
+from ctatlas.atlas.records import AttentionRecord, HotSpot, HotSpotsRecord
 from ctatlas.volume import Grid
 
 MembersOf = Callable[[str], Sequence[Member]]
@@ -88,9 +88,18 @@ def hot_spots_record(
 ) -> HotSpotsRecord:
     """Gather a case's hot spots, the most gain a minute first; the longest lists are cut at their end."""
     spots = sorted((spot for each in found.values() for spot in each.hotspots), key=by_gain)
+    listed = tuple(spots[: limits().hot_spots_at_most])
     return HotSpotsRecord(
         preset=preset,
         members=tuple(members),
-        structures={name: each.record for name, each in found.items()},
-        hotspots=tuple(spots[: limits().hot_spots_at_most]),
+        structures={name: _with_rest(name, each.record, listed) for name, each in found.items()},
+        hotspots=listed,
     )
+
+
+def _with_rest(name: str, record: AttentionRecord, listed: Sequence[HotSpot]) -> AttentionRecord:
+    """Say what of a structure is not listed; a hot spot of the whole scan holds no voxels of the map."""
+    own = [spot for spot in listed if spot.structure == name]
+    ml = record.ml - sum(spot.ml for spot in own if not spot.absent)
+    score = record.score - sum(spot.score for spot in own)
+    return record.model_copy(update={"unlisted_ml": max(0.0, ml), "unlisted_score": max(0.0, score)})

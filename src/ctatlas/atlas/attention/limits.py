@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import math
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 _DATA = Path(__file__).parent / "data"
 
@@ -24,6 +25,8 @@ class Limits:
     edge_model_voxels: float
     piece_at_least_wrong_ml: float
     hot_spot_at_most_mm: float
+    hot_spot_at_least_score_a_minute: float
+    hot_spots_of_a_structure: int
     hot_spots_at_most: int
 
 
@@ -39,9 +42,17 @@ class Minutes:
     draw_structure: float
     revise_case: float
 
-    def of_spot(self, extent_mm: float, wrong_ml: float) -> float:
-        """Return the expected time to correct a box: find it, scroll along its slices, paint what is wrong."""
-        return self.open_spot + self.look * math.ceil(extent_mm / _LOOK_MM) + self.correct * wrong_ml
+    def of_spot(self, extent_mm: float, wrong_ml: float, share: float = 1.0) -> float:
+        """Return the expected time to correct a box: find it, scroll along its slices, paint what is wrong.
+
+        Painting a `share` of a structure takes no longer than that share of drawing all of it anew.
+        """
+        painting = min(self.correct * wrong_ml, self.draw_structure * share)
+        return float(self.of_look(np.float64(extent_mm))) + painting
+
+    def of_look(self, extent_mm: np.ndarray | np.float64) -> np.ndarray:
+        """Return the expected time to find boxes so many mm long and to scroll along their slices."""
+        return np.asarray(self.open_spot + self.look * np.ceil(extent_mm / _LOOK_MM))
 
 
 _LOOK_MM = 5.0  # the unit of `look`
@@ -60,6 +71,8 @@ def limits() -> Limits:
         edge_model_voxels=table["edge"]["model_voxels"],
         piece_at_least_wrong_ml=table["piece"]["at_least_wrong_ml"],
         hot_spot_at_most_mm=table["hot_spot"]["at_most_mm"],
+        hot_spot_at_least_score_a_minute=table["hot_spot"]["at_least_score_a_minute"],
+        hot_spots_of_a_structure=table["hot_spot"]["at_most_of_a_structure"],
         hot_spots_at_most=table["hot_spot"]["at_most_in_a_case"],
     )
 

@@ -40,11 +40,24 @@ class Prior:
         "error", "warning" or "note"; a note marks nothing.
     box : Box or None
         Where; None where nothing is there although it must be.
+    at_most_ml : float or None
+        How much of it can be wrong at all, where the rule measured a volume.
     """
 
     rule: str
     severity: str
     box: Box | None
+    at_most_ml: float | None = None
+
+    @property
+    def marks(self) -> bool:
+        """Tell whether voxels are in doubt because of it."""
+        return self.box is not None and self.severity in limits().prior_risk
+
+    def risk(self, ml: float) -> float:
+        """Return the chance that a voxel is wrong, where so many mL of the structure lie in the box."""
+        share = limits().prior_risk[self.severity]
+        return share if self.at_most_ml is None else min(share, self.at_most_ml / max(ml, 1e-9))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +96,7 @@ def doubt(
     priors : tuple of Prior
     """
     limit = limits()
-    marked = [prior for prior in priors if prior.box is not None and prior.severity in limit.prior_risk]
+    marked = [prior for prior in priors if prior.marks]
     box = around([ensemble.mean.box, mask.box, *(prior.box for prior in marked if prior.box)])
     mean, spread = ensemble.mean.within(box), ensemble.spread.within(box)
     bits = np.rint(255 * entropy_of(np.arange(256))).astype(np.uint8)[mean]
@@ -100,7 +113,8 @@ def doubt(
         where = np.zeros(box.shape, np.bool_, order="F")
         here = Boxed(grid.shape, box, where).within(prior.box or box)
         here[...] = Boxed(grid.shape, box, body).within(prior.box or box)
-        _mark(causes, risk, where, Cause.PRIOR, limit.prior_risk[prior.severity])
+        ml = int(np.count_nonzero(where)) * grid.voxel_ml
+        _mark(causes, risk, where, Cause.PRIOR, prior.risk(ml))
     heat = np.maximum(heat, np.minimum(risk, 127) * np.uint8(2))
     return Doubt(*(Boxed(grid.shape, box, values) for values in (causes, risk, heat)))
 

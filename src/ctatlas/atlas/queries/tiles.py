@@ -40,7 +40,7 @@ def _tile(case: str, seen: Seen, box: Box, scale: float) -> Candidate:
         case=case,
         structure=seen.structure,
         box=box,
-        minutes=minutes().of_spot(box.shape[2] * seen.grid.spacing_mm[2], wrong_ml),
+        minutes=minutes().of_spot(box.shape[2] * seen.grid.spacing_mm[2], wrong_ml, wrong_ml * scale),
         gain=wrong_ml * scale,
         attention_ml=_ml(seen, seen.found.heat.within(box)),
         entropy=float(bits.mean()),

@@ -165,8 +165,10 @@ def _predict(loop: Rehearsal) -> str:
 
 def _attend(loop: Rehearsal) -> str:
     found = _step(loop, attend_tasks)
-    n, minutes = (sum(cast("float", each[what]) for each in found) for what in ("hot_spots", "minutes"))
-    return f"{n:.0f} hot spots, {minutes:.0f} minutes to correct them all"
+    n, minutes, draw = (
+        sum(cast("float", each[what]) for each in found) for what in ("hot_spots", "minutes", "draw_minutes")
+    )
+    return f"{n:.0f} hot spots, {minutes:.0f} minutes to correct them all, {draw:.0f} of them to draw what is missing"
 
 
 def _check(loop: Rehearsal) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,13 +108,15 @@ def _export(
     masks = masks.select(name for name in masks.names if not wanted or name in wanted)
     if not masks.names:
         raise AtlasError(f"{place.case}: has no mask of {', '.join(wanted)} to revise")
-    spots = [spot for spot in _hot_spots(place) if spot.structure in masks.names]
+    listed = _hot_spots(place)
+    spots = [spot for spot in listed.hotspots if spot.structure in masks.names] if listed else []
+    unlisted = {name: each.unlisted_ml for name, each in listed.structures.items()} if listed else {}
     progress.stage("write", 1)
     with result_folder(folder, {"case": place.case, "step": STEP, "step_version": STEP_VERSION}) as inside:
         shutil.copyfile(place.ct, inside / package.CT)
         record = _write_masks(inside, atlas, sources, masks)
         attention = _copy_attention(place, inside, masks.names, spots)
-        _write_lists(inside, place, spots)
+        _write_lists(inside, place, spots, {name: ml for name, ml in unlisted.items() if name in masks.names})
         points = package.POINTS if spots else ""
         _put(inside / package.SCENE, slicer.scene(place.case, package.CT, package.MASKS, attention, points))
         _put(inside / package.README, _README.format(case=place.case, atlas=atlas.config.name).encode())
@@ -150,10 +152,8 @@ def _write_masks(folder: Path, atlas: Atlas, sources: Sources, masks: Segmentati
     )
 
 
-def _hot_spots(place: CasePlace) -> tuple[HotSpot, ...]:
-    if whole_record(place.attention) is None:
-        return ()
-    return read_record(HotSpotsRecord, place.attention / "hotspots.json").hotspots
+def _hot_spots(place: CasePlace) -> HotSpotsRecord | None:
+    return read_record(HotSpotsRecord, place.attention / "hotspots.json") if _attended(place) else None
 
 
 def _copy_attention(place: CasePlace, folder: Path, names: Sequence[str], spots: Sequence[HotSpot]) -> list[str]:
@@ -172,9 +172,9 @@ def _attended(place: CasePlace) -> bool:
     return whole_record(place.attention) is not None
 
 
-def _write_lists(folder: Path, place: CasePlace, spots: Sequence[HotSpot]) -> None:
+def _write_lists(folder: Path, place: CasePlace, spots: Sequence[HotSpot], unlisted_ml: Mapping[str, float]) -> None:
     _put(folder / f"{package.HOT_SPOTS}.csv", hot_spots.as_table(spots).encode())
-    _put(folder / f"{package.HOT_SPOTS}.txt", hot_spots.in_words(spots).encode())
+    _put(folder / f"{package.HOT_SPOTS}.txt", hot_spots.in_words(spots, unlisted_ml).encode())
     listed = {"case": place.case, "hotspots": [spot.model_dump() for spot in spots]}
     _put(folder / f"{package.HOT_SPOTS}.json", (json.dumps(listed, indent=1) + "\n").encode())
     if spots:
