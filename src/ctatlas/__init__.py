@@ -16,15 +16,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ctatlas.benchmark.evaluate import evaluate
     from ctatlas.pipeline import segment
     from ctatlas.volume import Segmentation, Volume, read, write
 
 __version__ = "0.1.0.dev0"
-__all__ = ["Segmentation", "Volume", "__version__", "read", "segment", "write"]
+__all__ = ["Segmentation", "Volume", "__version__", "evaluate", "read", "segment", "write"]
 
 _ROOM_OF = {
     "Segmentation": "ctatlas.volume",
     "Volume": "ctatlas.volume",
+    "evaluate": "ctatlas.benchmark.evaluate",
     "read": "ctatlas.volume",
     "segment": "ctatlas.pipeline",
     "write": "ctatlas.volume",

@@ -24,7 +24,7 @@ def names_a_file(name: str) -> bool:
     return name.partition("#")[0].endswith(".json")
 
 
-def read_label_set(path: Path | str) -> LabelSet:
+def read_label_set(path: Path | str, *, needs_known: bool = True) -> LabelSet:
     """Read a label set from a JSON file, whatever its form.
 
     Read are `dataset.json` of nnU-Net 2 (name → value; regions as lists of values, with `regions_class_order`), that
@@ -35,6 +35,8 @@ def read_label_set(path: Path | str) -> LabelSet:
     ----------
     path : Path or str
         Of several tasks in the file one is named behind a `#`: ``labels.json#Rib``. Case and spaces don't matter.
+    needs_known : bool
+        Whether a file that names no structure at all is refused.
 
     Returns
     -------
@@ -60,7 +62,11 @@ def read_label_set(path: Path | str) -> LabelSet:
         _refuse(place, f"has no tasks, so none called {task!r}")
     values = _values(place, table)
     owners, also = _owners(place, values, content.get("regions_class_order"))
-    return _label_set(place, name, owners, also)
+    found = _label_set(place, name, owners, also)
+    if needs_known and not found.labels:
+        given = ", ".join(list(owners.values())[:8]) or "none"
+        _refuse(place, f"names no structure that ctatlas knows; it names {given}")
+    return found
 
 
 def _content(place: Path) -> Mapping[str, Any]:
@@ -155,9 +161,6 @@ def _owners(
 def _label_set(place: str, name: str, owners: Mapping[int, str], also: Mapping[int, list[str]]) -> LabelSet:
     structure_of = {native: known for native in owners.values() if (known := _known(native))}
     labels = {value: structure_of[native] for value, native in sorted(owners.items()) if native in structure_of}
-    if not labels:
-        given = ", ".join(list(owners.values())[:8]) or "none"
-        _refuse(place, f"names no structure that ctatlas knows; it names {given}")
     for structure in set(labels.values()):
         twice = [native for native, known in structure_of.items() if known == structure]
         if len(twice) > 1:

@@ -1,0 +1,198 @@
+"""Evaluate one case: read both sides, bring them onto one grid, match their structures, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from ctatlas.benchmark.evaluate.geometry import GeometryError, on_one_grid
+from ctatlas.benchmark.evaluate.layouts import CaseMasks
+from ctatlas.benchmark.evaluate.matching import matched, put_together
+from ctatlas.benchmark.evaluate.notes import Note
+from ctatlas.benchmark.evaluate.reading import Masks, read_masks
+from ctatlas.benchmark.evaluate.sides import mirrored, swapped_sides
+from ctatlas.errors import CtatlasError
+from ctatlas.hashing import sha256_file, sha256_json
+from ctatlas.measure.case import measure_case
+from ctatlas.measure.records import Measurement, Status
+from ctatlas.measure.tolerances import ToleranceSet
+from ctatlas.progress import Progress
+from ctatlas.volume import Grid, Segmentation, files_of
+
+_POOR = 0.5  # DSC, below which it is worth looking whether sides are swapped; as a mean, whether all is flipped
+_HERE, _ELSEWHERE = (Grid((n, 1, 1), np.eye(4)) for n in (1, 2))  # to ask for rows without values
+
+
+@dataclass(frozen=True, slots=True)
+class CasePair:
+    """One case: where its reference lies and where its prediction, if there is one."""
+
+    case: str
+    gt: CaseMasks
+    pred: CaseMasks | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What is measured and how; all of it decides the numbers.
+
+    Attributes
+    ----------
+    metrics : tuple of str
+    tolerances : ToleranceSet
+    preset : str
+    structures : tuple of str
+        Only these; all by default.
+    gt_label_set, pred_label_set : str or None
+        Whose names or numbers the masks have, where they do not say.
+    resample : bool
+        Whether a prediction on another grid is brought onto the reference's.
+    """
+
+    metrics: tuple[str, ...]
+    tolerances: ToleranceSet
+    preset: str
+    structures: tuple[str, ...] = ()
+    gt_label_set: str | None = None
+    pred_label_set: str | None = None
+    resample: bool = False
+
+    def record(self) -> dict[str, object]:
+        """Say it in words of JSON."""
+        return {**asdict(self), "tolerances": self.tolerances.record()}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What one case gave.
+
+    Attributes
+    ----------
+    state : str
+        "measured"; or "geometry_mismatch" or "missing_prediction", which `reason` explains.
+    rows : tuple of Measurement
+    gt_sha256, pred_sha256 : str
+        Of the files of both sides; empty where there are none.
+    told : tuple of str
+        All structures that the prediction tells about.
+    untold, not_annotated : tuple of str
+        Structures that only the reference or only the prediction tells about.
+    """
+
+    case: str
+    state: str = "measured"
+    reason: str = ""
+    rows: tuple[Measurement, ...] = ()
+    told: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    not_annotated: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    gt_sha256: str = ""
+    pred_sha256: str = ""
+
+    def record(self) -> dict[str, object]:
+        """Say it in words of JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, record: Mapping[str, object]) -> CaseResult:
+        """Return what a record says; the way back of `record`."""
+        words: dict[str, object] = dict(record)
+        for name, kind in (("rows", Measurement), ("notes", Note)):
+            words[name] = tuple(kind(**row) for row in words[name])  # type: ignore[attr-defined]
+        for name in ("told", "untold", "not_annotated"):
+            words[name] = tuple(words[name])  # type: ignore[arg-type]
+        return cls(**words)  # type: ignore[arg-type]
+
+
+def evaluate_case(pair: CasePair, measuring: Measuring, progress: Progress) -> CaseResult:
+    """Measure one case.
+
+    Raises
+    ------
+    ScanError, ModelError
+        When the reference can't be read. A prediction that can't be is missing, and the result says why.
+    """
+    found = _evaluated(pair, measuring, progress)
+    return replace(found, gt_sha256=_content(pair.gt), pred_sha256=_content(pair.pred) if pair.pred else "")
+
+
+def _evaluated(pair: CasePair, measuring: Measuring, progress: Progress) -> CaseResult:
+    progress.stage("read the reference", 1)
+    gt = read_masks(pair.gt, measuring.gt_label_set)
+    wanted = measuring.structures
+    annotated = tuple(name for name in gt.told if not wanted or name in wanted)
+    if pair.pred is None:
+        return CaseResult(pair.case, "missing_prediction", "has no prediction", untold=annotated, notes=gt.notes)
+    progress.stage("read the prediction", 1)
+    try:
+        pred = read_masks(pair.pred, measuring.pred_label_set, gt.segmentation.grid)
+    except CtatlasError as error:
+        return CaseResult(pair.case, "missing_prediction", str(error), untold=annotated, notes=gt.notes)
+    progress.stage("measure", 1)
+    return _compared(pair.case, gt, pred, measuring)
+
+
+def rows_without_values(case: str, names: Sequence[str], measuring: Measuring, status: Status) -> list[Measurement]:
+    """Return the rows of structures of which there is nothing to measure."""
+    gt = Segmentation.from_masks(_HERE, {name: np.zeros(_HERE.shape, bool) for name in names})
+    pred = Segmentation(_HERE if status == "missing_prediction" else _ELSEWHERE)
+    return _measured(case, gt, pred, names, measuring)
+
+
+def _content(masks: CaseMasks) -> str:
+    """Hash the files of one side: their names and bytes."""
+    files = [] if masks.fault else files_of(masks.path)
+    return sha256_json([[file.name, sha256_file(file)] for file in files])
+
+
+def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseResult:
+    match = matched(gt.told, pred.told, measuring.structures)
+    notes = (*gt.notes, *pred.notes, *_background(gt, "reference"), *_background(pred, "prediction"))
+    known = partial(CaseResult, case, told=pred.told, untold=match.untold, not_annotated=match.not_annotated)
+    try:
+        placed = on_one_grid(
+            gt.segmentation, pred.segmentation, has_part=gt.has_part or pred.has_part, resample=measuring.resample
+        )
+    except GeometryError as error:
+        rows = rows_without_values(case, match.names, measuring, "geometry_mismatch")
+        return known("geometry_mismatch", str(error), tuple(rows), notes=notes)
+    reference, predicted = put_together(placed.gt, match.gt_parts), put_together(placed.pred, match.pred_parts)
+    rows = _measured(case, reference, predicted, match.names, measuring)
+    seen = _sides(rows, reference, predicted, match.names)
+    return known(rows=tuple(rows), notes=(*notes, *placed.notes, *match.notes, *seen))
+
+
+def _measured(
+    case: str, gt: Segmentation, pred: Segmentation, names: Sequence[str], measuring: Measuring
+) -> list[Measurement]:
+    return measure_case(
+        gt,
+        pred,
+        case=case,
+        structures=names,
+        metrics=measuring.metrics,
+        tolerances={name: measuring.tolerances.of(name) for name in names},
+        preset=measuring.preset,
+    )
+
+
+def _background(masks: Masks, side: str) -> Iterator[Note]:
+    """Tell when there is no voxel at all in what was looked for."""
+    n_voxels = masks.segmentation.n_voxels()
+    if masks.told and not any(n_voxels[name] for name in masks.told):
+        yield Note("all_background", f"the {side} has no voxel in any of its {len(masks.told)} masks")
+
+
+def _sides(rows: Sequence[Measurement], gt: Segmentation, pred: Segmentation, names: Sequence[str]) -> Iterator[Note]:
+    """Look for swapped sides and flips where the overlap is poor; a good one needs no look."""
+    there = [row for row in rows if row.metric in ("dsc", "iou") and row.status in ("ok", "pred_absent")]
+    overlaps = [row.value for row in there if row.value is not None]
+    if overlaps and min(overlaps) >= _POOR:
+        return
+    yield from swapped_sides(gt, pred, names)
+    if not overlaps or sum(overlaps) / len(overlaps) < _POOR:
+        yield from mirrored(gt, pred, names)

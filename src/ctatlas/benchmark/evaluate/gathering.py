@@ -1,0 +1,86 @@
+"""From what each case gave to one evaluation: who is missing is known only when all cases were looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ctatlas.benchmark.evaluate.case import CaseResult, Measuring, rows_without_values
+from ctatlas.benchmark.evaluate.evaluation import Evaluation, Failure
+from ctatlas.benchmark.evaluate.matching import matched
+from ctatlas.benchmark.evaluate.notes import Note
+from ctatlas.execution import Outcome
+from ctatlas.measure.records import Measurement
+
+_STAGES = {"missing_prediction": "prediction", "geometry_mismatch": "geometry"}
+
+
+def gathered(
+    outcomes: Iterable[Outcome], measuring: Measuring, surplus: Sequence[str], facts: Mapping[str, object]
+) -> Evaluation:
+    """Put the cases together.
+
+    A structure that the prediction of one case lacks and that of another has is missing; one that no prediction has is
+    none of the model's, unless it was asked for by name.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        In the order of the cases; their summaries are records of `CaseResult`.
+    measuring : Measuring
+    surplus : sequence of str
+        Predictions that have no reference.
+    facts : mapping
+        For `run.json`.
+    """
+    done = list(outcomes)
+    results = [CaseResult.of(outcome.summary) for outcome in done if outcome.state != "failed"]
+    told = tuple(dict.fromkeys(name for result in results for name in result.told))
+    asked = (*told, *(name for name in measuring.structures if name not in told))
+    if not told:  # nobody knows what the model finds: all of the reference
+        asked = tuple(dict.fromkeys(name for result in results for name in result.untold))
+    rows = [row for result in results for row in (*result.rows, *_missing(result, asked, measuring))]
+    return Evaluation(
+        measurements=tuple(rows),
+        failures=tuple(_failures(done)),
+        notes=(*_of_cases(results), *_of_all(results, rows, surplus)),
+        facts=facts,
+    )
+
+
+def _missing(result: CaseResult, asked: tuple[str, ...], measuring: Measuring) -> list[Measurement]:
+    there = {row.structure for row in result.rows}
+    names = [name for name in matched(result.untold, asked, measuring.structures).names if name not in there]
+    return rows_without_values(result.case, names, measuring, "missing_prediction") if names else []
+
+
+def _failures(outcomes: Iterable[Outcome]) -> Iterator[Failure]:
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            yield Failure(outcome.case, outcome.stage, outcome.reason)
+            continue
+        result = CaseResult.of(outcome.summary)
+        if result.state in _STAGES:
+            yield Failure(result.case, _STAGES[result.state], result.reason)
+
+
+def _of_cases(results: Iterable[CaseResult]) -> Iterator[Note]:
+    for result in results:
+        yield from (replace(note, case=result.case) for note in result.notes)
+
+
+def _of_all(results: Sequence[CaseResult], rows: Iterable[Measurement], surplus: Sequence[str]) -> Iterator[Note]:
+    """Tell what concerns structures rather than cases, once for each."""
+    measured = {row.structure for row in rows}
+    untold = Counter(name for result in results for name in result.untold)
+    for name in [name for name in untold if name not in measured]:
+        text = (
+            "annotated, but no prediction tells about it: not evaluated; name it in --structures to count it as missing"
+        )
+        yield Note("not_predicted", text, structure=name)
+    for name, n in Counter(name for result in results for name in result.not_annotated).items():
+        text = f"predicted, but not annotated in {n} of {len(results)} cases: not evaluated there"
+        yield Note("not_annotated", text, structure=name)
+    for case in surplus:
+        yield Note("surplus_prediction", "has a prediction and no reference", case=case)
