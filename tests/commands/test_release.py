@@ -28,6 +28,25 @@ def test_make_verify_and_diff(ctatlas: Terminal, atlas: Path) -> None:
     assert "No mask changed" in ctatlas("release", "diff", atlas / "releases/1.0", atlas / "releases/1.1").out
 
 
+def test_status_names_the_releases_and_what_is_none(ctatlas: Terminal, atlas: Path) -> None:
+    assert ctatlas("status", atlas, "--json").json["releases"] == []
+    ctatlas("release", atlas, "1.0", "--quiet")
+    ctatlas("release", atlas, "1.1", "--masks-only", "--quiet")
+    told = ctatlas("status", atlas, "--json").json["releases"]
+    assert [(each["version"], each["content"]) for each in told] == [("1.0", "all"), ("1.1", "masks")]
+    assert (told[0]["cases"], told[0]["masks"], sum(told[0]["sources"].values())) == (3, 10, 10)
+    lines = ctatlas("status", atlas).out.splitlines()
+    assert [line.split()[:6] for line in lines if line.startswith("1.")] == [
+        ["1.0", "abdomenatlas", "all", "abdomenatlas-1.1", "3", "10"],
+        ["1.1", "abdomenatlas", "masks", "abdomenatlas-1.1", "3", "10"],
+    ]
+    (atlas / "releases/1.0/release.json").write_text("{}")
+    (atlas / "releases/notes").mkdir()
+    half = ctatlas("status", atlas)
+    assert (half.code, len(half.err.splitlines())) == (0, 1)
+    assert "releases/1.0/release.json: name: Field required" in half.err
+
+
 def test_diff_says_what_changed(ctatlas: Terminal, atlas: Path) -> None:
     from ctatlas.atlas import Atlas
 

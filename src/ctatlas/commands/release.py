@@ -166,7 +166,7 @@ def _say_plan(plan: Plan, *, as_json: bool) -> None:
 
 def _say_made(folder: Path, *, as_json: bool, quiet: bool) -> None:
     from ctatlas.atlas.release.datasheet import DATASHEET, open_questions
-    from ctatlas.atlas.release.record import read_release_record
+    from ctatlas.atlas.releases import read_release_record
     from ctatlas.commands.console import say, say_json
 
     record = read_release_record(folder)

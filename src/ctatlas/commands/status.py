@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "ctatlas status my-atlas"
 _KINDS = ("original", "pseudo", "revised", "assembled")
+_SOURCES = ("original", "revised", "pseudo", "absent")  # of a release's masks
 _STEPS = ("predict", "attend", "check", "assemble")
 
 
@@ -36,6 +37,9 @@ def status(
         for line in (*faults, *(f"{case}: its folder is gone; no longer in the index" for case in gone)):
             tell(line)
     found = _ask(atlas, top)
+    found["releases"], faults = _releases_of(atlas)
+    for fault in faults:
+        tell(fault)
     if json:
         say_json(found)
     else:
@@ -70,6 +74,16 @@ def _ask(atlas: Atlas, top: int) -> dict[str, Any]:
         }
 
 
+def _releases_of(atlas: Atlas) -> tuple[list[dict[str, Any]], list[str]]:
+    if not atlas.place.releases.is_dir():
+        return [], []
+    from ctatlas.atlas.releases import releases_in
+
+    records, faults = releases_in(atlas.place.releases)
+    said = ("version", "licence", "layout", "content", "label_set", "cases", "masks", "sources")
+    return [{name: getattr(record, name) for name in said} for record in records], faults
+
+
 def _remaining_in(atlas: Atlas) -> RemainingError | None:
     if not atlas.place.queries.is_dir():  # nothing was asked: spare the import of statistics
         return None
@@ -98,10 +112,21 @@ def _say(found: dict[str, Any]) -> None:
         counts = [[rule, *(str(n.get(one, 0)) for one in severities)] for rule, n in sorted(found["findings"].items())]
         say("")
         say_table(["rule", *(f"{one}s n" for one in severities)], counts)
+    if found["releases"]:
+        say("")
+        say_table(
+            ["release", "layout", "holds", "label set", "cases n", "masks n", *(f"{kind} n" for kind in _SOURCES)],
+            [_release(each) for each in found["releases"]],
+        )
     if found["look_first"]:
         ranked = [[each["case"], f"{each['score']:.2f}", f"{each['minutes']:.1f}"] for each in found["look_first"]]
         say("\nLook first at:")
         say_table(["case", "attention value", "minutes n"], ranked)
+
+
+def _release(found: dict[str, Any]) -> list[str]:
+    counts = [found["cases"], found["masks"], *(found["sources"].get(kind, 0) for kind in _SOURCES)]
+    return [*(found[name] for name in ("version", "layout", "content", "label_set")), *map(str, counts)]
 
 
 def _remaining(found: dict[str, Any]) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from ctatlas.atlas.release.manifest import CASES, MASKS, CaseRow, MaskRow, read_rows
-from ctatlas.atlas.release.record import ReleaseRecord, read_release_record
 from ctatlas.atlas.release.shards import extracted
+from ctatlas.atlas.releases import ReleaseRecord, read_release_record
 from ctatlas.errors import AtlasError
 from ctatlas.volume.formats.gzip_stream import damage
 

@@ -9,7 +9,7 @@ from statistics import median
 
 from ctatlas.atlas.config import AtlasConfig
 from ctatlas.atlas.release.manifest import CaseRow, MaskRow
-from ctatlas.atlas.release.record import ReleaseRecord
+from ctatlas.atlas.releases import ReleaseRecord
 
 SOURCES = ("original", "revised", "pseudo", "absent")
 

@@ -27,12 +27,12 @@ from ctatlas.atlas.release.layouts import UNSPLIT
 from ctatlas.atlas.release.licences import licence_doubts
 from ctatlas.atlas.release.manifest import CaseRow, MaskRow, write_manifest
 from ctatlas.atlas.release.plan import Plan, Planned
-from ctatlas.atlas.release.record import RELEASE, ReleaseRecord
 from ctatlas.atlas.release.rows import Rows
 from ctatlas.atlas.release.rules import table_faults
 from ctatlas.atlas.release.shards import Packed, shards_of, write_shard
 from ctatlas.atlas.release.sums import write_sums
 from ctatlas.atlas.release.verify import release_faults
+from ctatlas.atlas.releases import RELEASE, ReleaseRecord
 from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError, OutputError
 from ctatlas.execution import Outcome, Task, perform_all, write_failures

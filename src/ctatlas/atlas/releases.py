@@ -1,15 +1,17 @@
-"""`release.json`: what a release is, for programs."""
+"""The releases of an atlas, and `release.json`: what each is, for programs."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
 from ctatlas.atlas.records import Record
-from ctatlas.atlas.release.choices import Content
 from ctatlas.errors import AtlasError
+
+Content = Literal["all", "images", "masks"]
 
 RELEASE = "release.json"
 FORMAT = 1
@@ -47,6 +49,29 @@ class ReleaseRecord(Record):
     left_out: tuple[str, ...]
     doubts: tuple[str, ...]
     made_with: str
+
+
+def releases_in(folder: Path) -> tuple[list[ReleaseRecord], list[str]]:
+    """Read what all releases of an atlas are.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the releases; need not exist.
+
+    Returns
+    -------
+    records, faults : list
+        In the order of their folders; of those that can't be read a line each.
+    """
+    records: list[ReleaseRecord] = []
+    faults: list[str] = []
+    for path in sorted(folder.glob(f"[!.]*/{RELEASE}")):
+        try:
+            records.append(read_release_record(path.parent))
+        except AtlasError as fault:
+            faults.append(str(fault))
+    return records, faults
 
 
 def read_release_record(folder: Path) -> ReleaseRecord:
