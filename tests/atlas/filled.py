@@ -61,7 +61,8 @@ def fill(atlas: Atlas, case: str, number: int = 0) -> CasePlace:
 def add_attention(place: CasePlace, scores: dict[str, float]) -> None:
     spots = [
         HotSpot(structure=name, lo=(0, 0, 0), hi=(2, 2, 2), center_mm=(0, 0, 0), ml=1, score=1, reason="", minutes=1.5)
-        for name in scores
+        for name, score in scores.items()
+        if score
     ]
     found = {name: AttentionRecord(ml=2 * score, score=score) for name, score in scores.items()}
     with result_folder(place.attention, _run(place, "attend")) as folder:

@@ -12,7 +12,7 @@ import pytest
 from ctatlas.atlas import Atlas
 from ctatlas.atlas.doctor import Ailment, examine
 from ctatlas.errors import AtlasError
-from tests.atlas.filled import filled_atlas
+from tests.atlas.filled import add_attention, filled_atlas
 from tests.support.postgres import Server
 from tests.support_command import Done, Terminal
 
@@ -43,6 +43,12 @@ class TestIndex:
     def test_a_sound_atlas_has_nothing(self, tmp_path: Path, catalog_url: str) -> None:
         atlas = filled_atlas(tmp_path / "atlas", catalog=catalog_url)
         assert found(atlas, deep=True, fix=True) == []
+
+    def test_a_structure_without_hot_spots_is_as_its_files_say(self, tmp_path: Path, catalog_url: str) -> None:
+        atlas = filled_atlas(tmp_path / "atlas", catalog=catalog_url)
+        add_attention(atlas.place.case("one"), {"spleen": 2.0, "aorta": 0.0})
+        atlas.synchronise()
+        assert found(atlas) == []
 
     def test_a_deleted_catalog_is_made_anew(self, ctatlas: Terminal, atlas: Atlas) -> None:
         before = status(ctatlas, atlas)

@@ -92,5 +92,6 @@ def test_the_loop_makes_a_release_in_which_corrected_cases_are_better(ctatlas: T
         assert 0 < case["minutes"] <= 15
     assert Path(said["picture"]).stat().st_size > 50_000
     assert ctatlas("release", "verify", said["release"]).code == 0
+    assert ctatlas("doctor", tmp_path / "out/atlas", "--json").json == {"sound": True, "found": []}
     again = ctatlas("demo", "--loop", tmp_path / "out")
     assert (again.code, len(again.err.splitlines())) == (2, 1)

@@ -155,13 +155,15 @@ def _differs(place: CasePlace, known: str | None, kept: Mapping[str, list[Row]])
 
     try:
         stamp = stamp_of(place)
-        return known == stamp and _comparable(rows_of(place, stamp)) != _comparable(kept[place.case])
+        return known == stamp and _by_key(rows_of(place, stamp)) != _by_key(kept[place.case])
     except AtlasError:  # synchronise says it
         return False
 
 
-def _comparable(rows: Sequence[Row]) -> list[str]:
-    return sorted(f"{table.__tablename__} {sorted(row.items())}" for table, row in rows)
+def _by_key(rows: Sequence[Row]) -> dict[tuple[object, ...], dict[str, object]]:
+    """Return rows so that they compare as values: a database gives 0.0 back where it was given 0."""
+    keys = {table: [column.name for column in table.__table__.primary_key] for table in TABLES}
+    return {(table.__tablename__, *(row[name] for name in keys[table])): row for table, row in rows}
 
 
 def _replace(connection: Connection, cases: Mapping[str, Sequence[Row]]) -> list[str]:
