@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
 
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom import elements
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
 
-_IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
-_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+IMPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
+MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
+DEFLATED = "1.2.840.10008.1.2.1.99"
+HeaderT_co = TypeVar("HeaderT_co", bound=elements.Header, covariant=True)
 _AT_MOST_INFLATED_BYTES = 256 * 2**20  # an enhanced CT of 500 frames; a bomb stops there
 _LONG_LENGTH = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL")  # representations with a 4-byte length
 _PIXEL_DATA = (0x7FE0, 0x0010)
@@ -56,11 +57,11 @@ class PixelPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class DicomFile:
+class DicomFile(Generic[HeaderT_co]):
     """One DICOM file without its pixels; `pixels` is None where it has no integer ones."""
 
     path: Path
-    dataset: Dataset
+    dataset: HeaderT_co
     transfer_syntax: str
     is_media_directory: bool
     pixels: PixelPlace | None
@@ -77,7 +78,7 @@ def files_in(place: Path) -> Iterator[Path]:
         yield from (path for path in paths if path.is_file())
 
 
-def open_dicom(path: Path, names: Sequence[str]) -> DicomFile | None:
+def open_dicom(path: Path, names: Sequence[str]) -> DicomFile[Dataset] | None:
     """Read the named elements of a file, up to its pixels; None when it is not DICOM.
 
     Raises
@@ -151,7 +152,7 @@ def understanding(path: Path) -> Iterator[None]:
         raise ScanError(f"{path.name}: is damaged or no valid DICOM ({reason}); copy it anew or remove it.") from error
 
 
-def _opened(path: Path, file: BinaryIO, names: Sequence[str]) -> DicomFile:
+def _opened(path: Path, file: BinaryIO, names: Sequence[str]) -> DicomFile[Dataset]:
     """Read what a file says, standing at its beginning."""
     n_bytes = os.fstat(file.fileno()).st_size
     if n_bytes > AT_MOST_SLICE_FILE_BYTES:
@@ -161,9 +162,9 @@ def _opened(path: Path, file: BinaryIO, names: Sequence[str]) -> DicomFile:
         )
     meta = _meta(file)
     syntax = str(meta.get("TransferSyntaxUID", "") or "").strip("\0 ")
-    source = io.BytesIO(_inflate(file, path)) if syntax == _DEFLATED else file  # pydicom would inflate without limit
+    source = io.BytesIO(_inflate(file, path)) if syntax == DEFLATED else file  # pydicom would inflate without limit
     dataset = _dataset(source, syntax, names)
-    is_media_directory = meta.get("MediaStorageSOPClassUID", "") == _MEDIA_DIRECTORY
+    is_media_directory = meta.get("MediaStorageSOPClassUID", "") == MEDIA_DIRECTORY
     if not elements.text(dataset, "SOPClassUID") and not is_media_directory:
         raise ScanError(f"{path.name}: is damaged or no valid DICOM (no SOP class); copy it anew or remove it.")
     return DicomFile(path, dataset, syntax, is_media_directory, _pixel_place(source, dataset, syntax))
@@ -193,8 +194,8 @@ def _dataset(source: BinaryIO, syntax: str, names: Sequence[str]) -> Dataset:
         return dcmread(source, stop_before_pixels=True, specific_tags=list(names), force=True)
     return read_dataset(
         source,
-        syntax == _IMPLICIT,
-        syntax != _BIG_ENDIAN,
+        syntax == IMPLICIT,
+        syntax != BIG_ENDIAN,
         stop_when=lambda tag, _, __: 0x7FE00008 <= int(tag) < 0x7FE10000,  # pydicom compares tags slowly
         specific_tags=_tags(tuple(names)),
     )
@@ -236,4 +237,4 @@ def _pixel_place(source: BinaryIO, dataset: Dataset, syntax: str) -> PixelPlace 
     else:
         (n_bytes,) = struct.unpack(f"{order}H", header[6:])
     length = None if n_bytes == _UNDEFINED else n_bytes
-    return PixelPlace(source.tell(), length, bool(is_little_endian), syntax == _DEFLATED)
+    return PixelPlace(source.tell(), length, bool(is_little_endian), syntax == DEFLATED)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
+    from ctatlas.volume.formats.dicom.elements import Header
     from ctatlas.volume.formats.dicom.files import DicomFile, PixelPlace
 
 # What may tell apart images that lie at the same place, in the order in which it is tried, and what a person calls it.
@@ -116,11 +117,11 @@ class Frame:
 class FrameValues:
     """The elements of one frame, wherever they stand."""
 
-    def __init__(self, dataset: Dataset, groups: tuple[Dataset, ...]) -> None:
+    def __init__(self, dataset: Header, groups: tuple[Dataset, ...]) -> None:
         self.dataset = dataset
         self._groups = groups  # the frame's own first, then the shared
 
-    def holder(self, name: str) -> Dataset:
+    def holder(self, name: str) -> Header:
         """Return the data set that says most closely what an element is for this frame."""
         for group in self._groups:
             for item in elements.items(group, _GROUPS[name])[:1] if name in _GROUPS else ():
@@ -143,7 +144,7 @@ class FrameValues:
         return all(self.text(name) for name in _PLACE)
 
 
-def frame_values(dataset: Dataset, n_frames: int) -> Iterator[FrameValues]:
+def frame_values(dataset: Header, n_frames: int) -> Iterator[FrameValues]:
     """Yield the values of each frame.
 
     Raises
@@ -159,7 +160,7 @@ def frame_values(dataset: Dataset, n_frames: int) -> Iterator[FrameValues]:
         yield FrameValues(dataset, (own[n], *shared) if own else shared)
 
 
-def image_of(file: DicomFile, n_frames: int) -> Image:
+def image_of(file: DicomFile[Header], n_frames: int) -> Image:
     """Take over what all frames of an image share.
 
     Raises

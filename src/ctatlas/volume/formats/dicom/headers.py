@@ -9,24 +9,20 @@ from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom import elements, frames, media, pixel_format
 from ctatlas.volume.formats.dicom.files import files_in, open_dicom, understanding
 from ctatlas.volume.formats.dicom.frames import Frame, FrameValues, frame_of, frame_values, image_of
+from ctatlas.volume.formats.dicom.walk import walked
 from ctatlas.volume.limits import AT_MOST_SERIES_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ctatlas.volume.formats.dicom.elements import Header
     from ctatlas.volume.formats.dicom.files import DicomFile
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame variants below it
 _LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
-_NEEDED = sorted(
-    {
-        *frames.NEEDED,
-        *media.NEEDED,
-        *pixel_format.NEEDED,
-        *("BurnedInAnnotation", "Modality", "SamplesPerPixel", "SeriesDescription", "SeriesNumber"),
-        "SpecificCharacterSet",
-    }
-)
+_OWN = ("BurnedInAnnotation", "Modality", "SamplesPerPixel")
+_NEEDED = tuple(sorted({*frames.NEEDED, *media.NEEDED, *pixel_format.NEEDED, *_OWN}))
+_NAME = ("SOPClassUID", "SeriesDescription", "SeriesNumber")
 NO_PLACE = "CT image without position, orientation or pixel spacing"
 
 
@@ -81,7 +77,7 @@ def contents_of(place: Path) -> Contents:
     n_dicom = 0
     for path in files_in(place):
         paths.append(path)
-        file = open_dicom(path, _NEEDED)
+        file = walked(path, _NEEDED) or open_dicom(path, _NEEDED)
         if file is None:
             continue
         n_dicom += 1
@@ -91,7 +87,7 @@ def contents_of(place: Path) -> Contents:
         with understanding(path):
             uid = elements.text(file.dataset, "SeriesInstanceUID")
             if uid not in names:
-                names[uid] = _name(file)
+                names[uid] = _name(path)
             what = _what_else(file)
             if what is not None:
                 set_aside.append(SetAside(path, uid, what))
@@ -111,12 +107,16 @@ def first_study_uid(path: Path) -> str:
     return "" if file is None else elements.text(file.dataset, "StudyInstanceUID")
 
 
-def _name(file: DicomFile) -> SeriesName:
-    description = file.dataset.get("SeriesDescription")  # through pydicom, which knows its alphabet
+def _name(path: Path) -> SeriesName:
+    """Read the name of a file's series through pydicom, which knows its alphabet."""
+    file = open_dicom(path, _NAME)
+    if file is None:
+        return SeriesName(None, "")
+    description = file.dataset.get("SeriesDescription")
     return SeriesName(elements.integer(file.dataset, "SeriesNumber"), " ".join(str(description or "").split()))
 
 
-def _what_else(file: DicomFile) -> str | None:
+def _what_else(file: DicomFile[Header]) -> str | None:
     """Say what an object is if it is no CT image, None for a CT image."""
     dataset = file.dataset
     modality, sop_class = elements.text(dataset, "Modality").upper(), elements.text(dataset, "SOPClassUID")
@@ -126,12 +126,12 @@ def _what_else(file: DicomFile) -> str | None:
         return "secondary capture"
     if elements.text(dataset, "BurnedInAnnotation").upper() == "YES":
         return "screen copy with burned-in text"
-    if "Rows" not in dataset or "Columns" not in dataset:
+    if any(dataset.get_item(elements.tag(name)) is None for name in ("Rows", "Columns")):
         return "CT object without image"
     return "colour image" if (elements.integer(dataset, "SamplesPerPixel") or 1) != 1 else None
 
 
-def _add_frames(file: DicomFile, series_uid: str, found: list[Frame], set_aside: list[SetAside]) -> None:
+def _add_frames(file: DicomFile[Header], series_uid: str, found: list[Frame], set_aside: list[SetAside]) -> None:
     """Sort the frames of a CT image into slices and others."""
     n_frames = elements.integer(file.dataset, "NumberOfFrames")
     n_frames = 1 if n_frames is None else n_frames

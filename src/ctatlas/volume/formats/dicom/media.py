@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from ctatlas.volume.formats.dicom.elements import Header
     from ctatlas.volume.formats.dicom.files import DicomFile
 
 NEEDED = ("DirectoryRecordSequence",)
 _AT_MOST_BYTES = 16 * 2**20  # some 40,000 records
 
 
-def named_in(directory: DicomFile) -> set[str]:
+def named_in(directory: DicomFile[Header]) -> set[str]:
     """Return the paths of all files that a DICOMDIR names; none when it cannot be understood."""
     with quietly(), suppress(*parser_errors()):
         if directory.path.stat().st_size <= _AT_MOST_BYTES:

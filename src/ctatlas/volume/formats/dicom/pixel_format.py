@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
+    from ctatlas.volume.formats.dicom.elements import Header
+
 NEEDED = (
     *("BitsAllocated", "BitsStored", "Columns", "HighBit", "LossyImageCompression", "ModalityLUTSequence"),
     *("PhotometricInterpretation", "PixelPaddingRangeLimit", "PixelPaddingValue", "PixelRepresentation"),
@@ -65,7 +67,7 @@ class Rescale:
     table: LookupTable | None
 
 
-def pixel_format(dataset: Dataset, transfer_syntax: str) -> PixelFormat:
+def pixel_format(dataset: Header, transfer_syntax: str) -> PixelFormat:
     """Take over how the stored numbers are packed."""
     allocated = elements.integer(dataset, "BitsAllocated") or 0
     stored = elements.integer(dataset, "BitsStored") or allocated
@@ -85,7 +87,7 @@ def pixel_format(dataset: Dataset, transfer_syntax: str) -> PixelFormat:
     )
 
 
-def rescale(holder: Dataset, image: Dataset) -> Rescale:
+def rescale(holder: Header, image: Header) -> Rescale:
     """Take over what stored numbers mean, from where the frame's slope stands and from the image's lookup table.
 
     Source of the table's shape: DICOM PS3.3 C.11.1: number of entries (0 is 65,536), first stored value, bits of each.
