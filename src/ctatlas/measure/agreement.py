@@ -57,8 +57,8 @@ def concordance(first: np.ndarray, second: np.ndarray) -> float:
 
     Examples
     --------
-    >>> concordance(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
-    0.5714285714285714
+    >>> round(concordance(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0])), 6)  # 4/7
+    0.571429
     """
     first, second = _pairs(first, second)
     if len(first) < 2:

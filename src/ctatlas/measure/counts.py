@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctatlas.measure.metrics import Metric
+    from ctatlas.measure.pair import Pair
+    from ctatlas.measure.presets import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +42,25 @@ COUNT_METRICS: Mapping[str, Callable[[Counts], float | None]] = MappingProxyType
         "false_negative_ml": lambda c: (c.n_gt - c.n_both) * c.voxel_ml,
     }
 )
+
+
+def measured(
+    pair: Pair, wanted: Sequence[Metric], _tolerances_mm: Sequence[float], *, smoothing: float = 0.0
+) -> Values:
+    """Measure by counting.
+
+    Parameters
+    ----------
+    pair, wanted
+        As every family of metrics.
+    smoothing : float
+        Added under the DSC, so that a perfect one stays below 1. Source: SuPreM `dice_score`, TotalSegmentator
+        `evaluate.py`.
+    """
+    values: dict[tuple[str, float | None], float | None] = {
+        (metric.name, None): COUNT_METRICS[metric.name](pair.counts) for metric in wanted
+    }
+    if smoothing and ("dsc", None) in values:
+        counts = pair.counts
+        values["dsc", None] = 2 * counts.n_both / (counts.n_gt + counts.n_pred + smoothing)
+    return values
