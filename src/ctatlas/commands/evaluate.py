@@ -41,7 +41,10 @@ def evaluate(
     ] = None,
     tolerances: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A published set of tolerances, such as flare22, or a CSV; default: 1 mm."),
+        typer.Option(
+            metavar="NAME",
+            help="A published set of tolerances, such as flare22, or a CSV; default: 1 mm, or the preset's.",
+        ),
     ] = None,
     structures: Annotated[
         list[str] | None, typer.Option("--structures", "-s", help="Only these, separated by commas.")
@@ -58,7 +61,10 @@ def evaluate(
     resample: Annotated[
         bool, flag("--resample", text="Bring predictions on another grid onto the reference's, nearest voxel.")
     ] = False,
-    preset: Annotated[str, typer.Option(help="Whose definitions of the metrics to follow.")] = "surfel",
+    preset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Whose definitions to follow, such as monai, nnunet, suprem, flare24."),
+    ] = "surfel",
     images: Annotated[
         Path | None, typer.Option(help="The scans, named after the same cases, for pictures and for contours.")
     ] = None,
@@ -78,7 +84,6 @@ def evaluate(
     from ctatlas.benchmark.evaluate import Options, planned
     from ctatlas.benchmark.evaluate import evaluate as evaluated
     from ctatlas.commands.cases import say_plan
-    from ctatlas.measure.case import DEFAULT_METRICS
 
     options = Options(
         preset=preset,
@@ -91,7 +96,7 @@ def evaluate(
         worst=worst,
         workers=workers,
     )
-    measured, at, of = _words(metrics) or DEFAULT_METRICS, _tolerance(tolerance, tolerances), _words(structures)
+    measured, at, of = _words(metrics), _tolerance(tolerance, tolerances), _words(structures)
     if dry_run:
         tasks = planned(gt, pred, out, metrics=measured, tolerance=at, structures=of, options=options)
         say_plan(tasks, as_json=json)
@@ -109,10 +114,10 @@ def evaluate(
         raise typer.Exit(3)
 
 
-def _tolerance(lengths: Sequence[float] | None, name: str | None) -> Sequence[float] | str:
+def _tolerance(lengths: Sequence[float] | None, name: str | None) -> Sequence[float] | str | None:
     if lengths and name:
         raise typer.BadParameter("give --tolerance or --tolerances, not both")
-    return name or lengths or "default"
+    return name or lengths or None
 
 
 def _words(texts: Sequence[str] | None) -> list[str]:

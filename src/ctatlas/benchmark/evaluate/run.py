@@ -22,8 +22,8 @@ from ctatlas.benchmark.evaluate.reading import label_set_of
 from ctatlas.benchmark.evaluate.writing import open_output, write_evaluation
 from ctatlas.errors import ModelError, ScanError
 from ctatlas.execution import Outcome, Task, perform, perform_all, perform_in_place
-from ctatlas.measure.case import DEFAULT_METRICS, DEFAULT_PRESET, PRESETS
 from ctatlas.measure.metrics import chosen_metrics
+from ctatlas.measure.presets import DEFAULT_PRESET, preset_called
 from ctatlas.measure.tolerances import ToleranceSet, same_for_all, tolerance_set, tolerances_from
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import NOTICE
@@ -77,8 +77,8 @@ def evaluate(
     pred: Path | str,
     out: Path | str | None = None,
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
-    tolerance: Tolerance = 1.0,
+    metrics: Sequence[str] = (),
+    tolerance: Tolerance | None = None,
     structures: Sequence[str] = (),
     options: Options = Options(),
     progress: Progress = SILENT,
@@ -93,9 +93,10 @@ def evaluate(
     out : Path or str, optional
         A folder for tables and pictures. What was measured there before and has not changed is taken from it.
     metrics : sequence of str
-        Names of `ctatlas.measure.metrics`.
-    tolerance : float, sequence of float, str or ToleranceSet
-        In mm; or the name of a published set, or the path of a CSV, with a tolerance for each structure.
+        Names of `ctatlas.measure.metrics`; by default DSC, NSD, HD95 and ASSD as far as the preset has them.
+    tolerance : float, sequence of float, str or ToleranceSet, optional
+        In mm; or the name of a published set, or the path of a CSV, with a tolerance for each structure. By default
+        the preset's, which is 1 mm unless its tool has others.
     structures : sequence of str
         Only these, by any of their names; one that predictions lack counts as missing.
     options : Options
@@ -135,8 +136,8 @@ def planned(
     pred: Path | str,
     out: Path | str,
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
-    tolerance: Tolerance = 1.0,
+    metrics: Sequence[str] = (),
+    tolerance: Tolerance | None = None,
     structures: Sequence[str] = (),
     options: Options = Options(),
 ) -> list[Task]:
@@ -199,16 +200,19 @@ def _paired(gt: Path, pred: Path, options: Options) -> Iterator[Pairing]:
         yield paired(masks_in(references, options.gt_of), masks_in(predictions, options.pred_of), options.images)
 
 
-def _measuring(metrics: Sequence[str], tolerance: Tolerance, structures: Sequence[str], options: Options) -> Measuring:
-    if options.preset not in PRESETS:
-        raise ModelError(f"no preset {options.preset!r}; there are {', '.join(PRESETS)}")
+def _measuring(
+    metrics: Sequence[str], tolerance: Tolerance | None, structures: Sequence[str], options: Options
+) -> Measuring:
+    preset = preset_called(options.preset)
+    wanted = tuple(metric.name for metric in chosen_metrics(metrics or preset.default_metrics))
+    preset.refuse_others(wanted)
     for name in (options.gt_label_set, options.pred_label_set):
         if name:
             label_set_of(name)  # refused now rather than case by case
     return Measuring(
-        metrics=tuple(metric.name for metric in chosen_metrics(metrics)),
-        tolerances=_tolerances(tolerance),
-        preset=options.preset,
+        metrics=wanted,
+        tolerances=_tolerances(preset.tolerances if tolerance is None else tolerance),
+        preset=preset.name,
         structures=tuple(dict.fromkeys(structure_called(name) or name for name in structures)),
         gt_label_set=options.gt_label_set,
         pred_label_set=options.pred_label_set,
