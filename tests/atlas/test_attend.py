@@ -151,6 +151,15 @@ def test_the_default_list_has_a_header_and_begins_with_the_worst(atlas, capsys, 
     assert status["structures_by_attention"][0]["structure"] == "liver"
 
 
+def test_the_published_format_is_there_for_the_default_too(atlas, capsys, tmp_path):
+    terminal, listed, table = Terminal(capsys), tmp_path / "priority.csv", tmp_path / "first.csv"
+    assert terminal("attend", atlas.place.root, "--published-csv", listed, "--csv", table).code == 0
+    assert listed.read_text() == "doubt,liver\ncalm\n"  # no header, no scores, without those that need no eyes
+    assert table.read_text().startswith("rank,name,score")
+    assert terminal("attend", atlas.place.root, "--preset", "abdomenatlas", "--published-csv", listed).code == 0
+    assert listed.read_text() == "calm\ndoubt\n"
+
+
 def test_what_can_be_asked_next_comes_from_the_step(atlas, capsys):
     terminal = Terminal(capsys)
     terminal("attend", atlas.place.root, "--quiet")

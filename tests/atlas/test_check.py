@@ -120,12 +120,12 @@ def test_a_fix_is_a_revision_by_rules_once_and_mends_the_assembly(made: PhantomA
     assemble(made)
     (task,) = check_tasks(made.atlas, [made.place()])
 
-    summary = check_and_fix(task, created=CREATED).summary
-    again = check_and_fix(task, created=CREATED).summary
+    summary = check_and_fix(task, config=made.atlas.config, created=CREATED).summary
+    again = check_and_fix(task, config=made.atlas.config, created=CREATED).summary
 
-    assert summary["revision"] == 1
-    assert again["fixed"] == {}
-    assert again["fixed_before"] is True
+    assert (summary["revision"], summary["fix_not_used"]) == (1, {})
+    assert (again["fixed"], again["fix_not_used"]) == ({}, {})
+    assert (again["fixed_before"], again["revision"]) == (True, 1)
     (record,) = revision_records(made.place()).values()
     assert (record.author, record.created, record.minutes) == ("rules", CREATED, None)
     assert "kidney_left: exchange with kidney_right (side_swapped" in record.reason
@@ -135,6 +135,19 @@ def test_a_fix_is_a_revision_by_rules_once_and_mends_the_assembly(made: PhantomA
     truth = annotated_by("btcv", made.truth["phantom_0"])
     found = read_labels(made.place().assembled / "segmentations" / "kidney_left.nii.gz").labels
     assert (found == truth["kidney_left"]).all()
+
+
+def test_a_fix_that_loses_to_the_original_says_so(tmp_path: Path) -> None:
+    made = phantom_atlas(tmp_path / "atlas", 1, sources=(None,), label_set=SET)  # the original wins
+    label_with_kidneys_exchanged(made)
+    assemble(made)
+    (task,) = check_tasks(made.atlas, [made.place()])
+    first, again = (check_and_fix(task, config=made.atlas.config, created=CREATED).summary for _ in range(2))
+
+    assert first["fix_not_used"] == again["fix_not_used"] == {"kidney_left": "original", "kidney_right": "original"}
+    assemble(made)
+    found = read_labels(made.place().assembled / "segmentations" / "kidney_left.nii.gz").labels
+    assert (found == annotated_by("btcv", made.truth["phantom_0"])["kidney_right"]).all()
 
 
 def test_nothing_is_changed_without_being_asked(made: PhantomAtlas) -> None:

@@ -40,7 +40,10 @@ def test_fixes_are_told_and_kept_as_a_revision(made: PhantomAtlas, capsys: pytes
     assert "phantom_0: revision 1: kidney_left: exchange with kidney_right" in said
     assert len(made.place().revisions()) == 1
     assert run(["check", str(made.atlas.place.root), "--case", "phantom_0", "--fix"]) == 0
-    assert "fixed before" in capsys.readouterr().out
+    again = capsys.readouterr().out
+    assert "fixed before" in again
+    for told in (said, again):  # originals win by default
+        assert "revision 1 of kidney_left, kidney_right is kept but not used: original masks come before" in told
     assert len(made.place().revisions()) == 1
 
 
@@ -54,6 +57,20 @@ def test_a_case_without_masks_fails_alone_and_the_index_knows(
     assert cases["phantom_1"]["state"] == "failed"
     assert run(["status", str(made.atlas.place.root), "--json"]) == 0
     assert "side_swapped" in json.dumps(json.loads(capsys.readouterr().out)["findings"])
+
+
+def test_json_gives_every_finding_with_all_that_its_file_has(
+    made: PhantomAtlas, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options in (["--fix"], []):
+        assert run(["check", str(made.atlas.place.root), "--case", "phantom_0", "--json", *options]) == 0
+        (case,) = json.loads(capsys.readouterr().out)["cases"]
+        written = json.loads((made.place().checks / "findings.json").read_text())["findings"]
+        assert case["findings"] == [{"case": "phantom_0", **each} for each in written]
+        first = case["findings"][0]
+        assert (first["rule"], first["severity"], first["fix"]) == ("side_swapped", "error", "exchange")
+        assert {"structure", "value", "limit", "unit", "lo", "hi", "message"} < first.keys()
+    assert len(case["findings"]) == case["errors"] + case["warnings"] + case["notes"]
 
 
 def test_a_wrong_call_is_refused_in_a_line(made: PhantomAtlas, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ctatlas.atlas.atlas import Atlas
 
 STEP = "attend"
-STEP_VERSION = 2
+STEP_VERSION = 3
 HOT_SPOTS = "hotspots.json"
 
 

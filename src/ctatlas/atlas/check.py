@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from ctatlas.atlas.checked import checked_of, read_checked
 from ctatlas.atlas.layout import CasePlace
 from ctatlas.atlas.records import CaseRecord, FindingRecord, FindingsRecord, read_record, write_record
 from ctatlas.atlas.revise.store import RULES, revision_records, store_revision
+from ctatlas.atlas.sources import sources_of
 from ctatlas.errors import AtlasError, CtatlasError
 from ctatlas.execution import Outcome, Task, perform, refused_task
 from ctatlas.hashing import sha256_json
@@ -22,6 +23,7 @@ from ctatlas.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from ctatlas.atlas.atlas import Atlas
+    from ctatlas.atlas.config import AtlasConfig
     from ctatlas.volume import Segmentation
 
 STEP = "check"
@@ -52,7 +54,7 @@ def check_tasks(atlas: Atlas, cases: Sequence[CasePlace], *, of: str = "", rules
     return [_task(atlas, place, of, tuple(dict.fromkeys(rules))) for place in cases]
 
 
-def check_and_fix(task: Task, progress: Progress = SILENT, *, created: str) -> Outcome:
+def check_and_fix(task: Task, progress: Progress = SILENT, *, config: AtlasConfig, created: str) -> Outcome:
     """Check a case, then store what can safely be fixed as a revision by "rules".
 
     Parameters
@@ -60,6 +62,8 @@ def check_and_fix(task: Task, progress: Progress = SILENT, *, created: str) -> O
     task : Task
         Of `check_tasks`.
     progress : Progress
+    config : AtlasConfig
+        Whose priorities say whether a revision is used.
     created : str
         UTC, ISO 8601.
 
@@ -67,11 +71,12 @@ def check_and_fix(task: Task, progress: Progress = SILENT, *, created: str) -> O
     -------
     Outcome
         Its summary tells `fixed`: structure -> what was done, and the `revision`'s number, or that there was nothing to
-        fix or these masks were fixed before.
+        fix or these masks were fixed before; and `fix_not_used`: structure -> the kind of mask ("original") that comes
+        before revisions, so that the fix changes nothing in an assembly.
     """
     outcome = perform(task, progress)
     place = CasePlace(task.folder.parent)
-    fixed = _fix(place, task, created) if outcome.summary.get("fixes") else {}
+    fixed = _fix(place, task, config, created) if outcome.summary.get("fixes") else {}
     return replace(outcome, summary={**outcome.summary, **fixed})
 
 
@@ -140,12 +145,14 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _fix(place: CasePlace, task: Task, created: str) -> dict[str, object]:
+def _fix(place: CasePlace, task: Task, config: AtlasConfig, created: str) -> dict[str, object]:
     """Store what can safely be fixed, unless these very masks were fixed before."""
     what, rules = str(task.parameters["checked"]), cast("list[str]", task.parameters["rules"])
     marked = f"masks {sha256_json([task.parameters['upstream'], what])[:12]}"
-    if any(record.author == RULES and marked in record.reason for record in revision_records(place).values()):
-        return {"fixed": {}, "fixed_before": True}
+    for record in revision_records(place).values():
+        if record.author == RULES and marked in record.reason:
+            unused = _not_used(place, config, record.masks)
+            return {"fixed": {}, "fixed_before": True, "revision": record.number, "fix_not_used": unused}
     masks, found = _found(place, what, rules)
     safe = [finding for finding in found if finding.sign.fix]
     changed = repaired(masks, safe)
@@ -165,7 +172,14 @@ def _fix(place: CasePlace, task: Task, created: str) -> dict[str, object]:
         before={name: masks.mask(name) for name in changed},
         created=created,
     )
-    return {"fixed": {name: ", ".join(each) for name, each in deeds.items()}, "revision": revision.number}
+    fixed = {name: ", ".join(each) for name, each in deeds.items()}
+    return {"fixed": fixed, "revision": revision.number, "fix_not_used": _not_used(place, config, changed)}
+
+
+def _not_used(place: CasePlace, config: AtlasConfig, names: Collection[str]) -> dict[str, str]:
+    """Return the structures whose revision loses in an assembly, and to what kind of mask."""
+    claims = sources_of(place, config).claims
+    return {name: claims[name].kind for name in names if name in claims and claims[name].kind != "revised"}
 
 
 def _deed(finding: CheckFinding) -> str:

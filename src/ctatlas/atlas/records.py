@@ -414,6 +414,7 @@ class QueryRecord(Record):
     strategy: str
     seed: int
     budget_minutes: float | None = None
+    budget_places: int | None = None
     items: tuple[QueryItem, ...]
 
 

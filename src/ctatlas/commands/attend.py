@@ -45,6 +45,13 @@ def attend(
         Path | None,
         typer.Option("--csv", help="Write all cases in the order to look; those of the preset in its own format."),
     ] = None,
+    published_csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--published-csv",
+            help="Write the list as AbdomenAtlas-8K publishes it: a line a case, its structures, no header, no scores.",
+        ),
+    ] = None,
     case: Cases = None,
     workers: Workers = 1,
     shard: ShardOf = None,
@@ -71,28 +78,26 @@ def attend(
 
     manner = Manner(workers, Patience(timeout, retries), as_json=json, quiet=quiet, debug=debug)
     code = run_step(folder, tasks_of, Selection(case or (), shard, dry_run), manner, _say_done)
-    if csv is not None and not dry_run:
-        _write_list(folder, csv, preset)
+    if not dry_run:
+        _write_lists(folder, csv, published_csv, preset)
     raise typer.Exit(code)
 
 
-def _write_list(folder: Path, csv: Path, preset: str) -> None:
+def _write_lists(folder: Path, csv: Path | None, published: Path | None, preset: str) -> None:
     from ctatlas.atlas import Atlas
     from ctatlas.atlas.attend import attended
-    from ctatlas.atlas.attention import published_csv, ranked_cases, ranking_csv
-    from ctatlas.atomic import whole_file
+    from ctatlas.atlas.attention import published_csv, published_order, ranked_cases, ranking_csv
+    from ctatlas.volume import whole_file
 
+    if csv is None and published is None:
+        return
     found = {case: record for case, record in attended(Atlas.open(folder).cases()) if record.preset == preset}
-    if preset == "default":
-        text = ranking_csv(ranked_cases(found))
-    else:
-        sizes = {
-            case: {name: (int(each.score), each.heat) for name, each in record.structures.items()}
-            for case, record in found.items()
-        }
-        text = published_csv(sizes)
-    with whole_file(csv) as file:
-        file.write(text.encode())
+    as_published = published_csv(published_order(found))
+    lists = {published: as_published, csv: ranking_csv(ranked_cases(found)) if preset == "default" else as_published}
+    for path, text in lists.items():
+        if path is not None:
+            with whole_file(path) as file:
+                file.write(text.encode())
 
 
 def _say_done(outcomes: Sequence[Outcome]) -> None:

@@ -24,6 +24,7 @@ from ctatlas.execution import (
 from ctatlas.results import NOTICE, expected_bytes
 
 SOME_FAILED = 3
+Details = Callable[[Outcome], Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def run_tasks(
     *,
     do: Performer = perform,
     failures: str = FAILURES,
+    details: Details | None = None,
 ) -> int:
     """Do what is not yet done, say what came of it, and return the exit code.
 
@@ -69,6 +71,8 @@ def run_tasks(
         How one task is done.
     failures : str, optional
         What the table of failures is called.
+    details : callable, optional
+        What JSON tells of a case that was done beside its summary.
     """
     if len(tasks) == 1:
         with showing_progress(quiet=manner.quiet) as progress:
@@ -78,7 +82,7 @@ def run_tasks(
     n_failed = sum(outcome.state == "failed" for outcome in outcomes)
     if manner.as_json:
         makes = {task.case: task.makes for task in tasks}
-        say_json({"notice": NOTICE, "cases": [_as_json(outcome, makes[outcome.case]) for outcome in outcomes]})
+        say_json({"notice": NOTICE, "cases": [_as_json(each, makes[each.case], details) for each in outcomes]})
     elif not manner.quiet:
         say_done(outcomes)
     if n_failed:
@@ -132,11 +136,11 @@ def _many(tasks: Sequence[Task], failures: Path, manner: Manner, do: Performer) 
     return sorted(outcomes, key=lambda outcome: order[outcome.case])
 
 
-def _as_json(outcome: Outcome, makes: Sequence[str]) -> dict[str, object]:
+def _as_json(outcome: Outcome, makes: Sequence[str], details: Details | None) -> dict[str, object]:
     said: dict[str, object] = {"case": outcome.case, "state": outcome.state, "folder": str(outcome.folder)}
     if outcome.state == "failed":
         return said | {"stage": outcome.stage, "reason": outcome.reason}
-    return said | {"files": list(makes)} | dict(outcome.summary)
+    return said | {"files": list(makes)} | dict(outcome.summary) | dict(details(outcome) if details else {})
 
 
 def _planned(task: Task, known: Foretold) -> dict[str, object]:

@@ -23,6 +23,7 @@ from ctatlas.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from ctatlas.atlas.records import FindingRecord
     from ctatlas.execution import Outcome
 
 EXAMPLE = "ctatlas check my-atlas"
@@ -62,6 +63,7 @@ def check(
     from datetime import UTC, datetime
     from functools import partial
 
+    from ctatlas.atlas import Atlas
     from ctatlas.atlas.check import check_and_fix, check_tasks
     from ctatlas.commands.cases import Manner
     from ctatlas.commands.steps import Selection, run_step
@@ -69,8 +71,10 @@ def check(
 
     manner = Manner(workers, Patience(timeout, retries), as_json=json, quiet=quiet, debug=debug)
     tasks_of = partial(check_tasks, of=of, rules=rule or ())
-    do = partial(check_and_fix, created=datetime.now(UTC).isoformat(timespec="seconds")) if fix else perform
-    raise typer.Exit(run_step(folder, tasks_of, Selection(case or (), shard, dry_run), manner, _say_done, do=do))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    do = partial(check_and_fix, config=Atlas.open(folder).config, created=now) if fix else perform
+    chosen = Selection(case or (), shard, dry_run)
+    raise typer.Exit(run_step(folder, tasks_of, chosen, manner, _say_done, do=do, details=_findings_as_json))
 
 
 def _say_done(outcomes: Sequence[Outcome]) -> None:
@@ -90,16 +94,22 @@ def _cells(summary: Mapping[str, object]) -> list[str]:
     return [str(summary.get(word, "")) for word in ("checked", "errors", "warnings", "notes", "fixes")]
 
 
-def _say_findings(outcome: Outcome) -> None:
-    """List what was found in a single case."""
+def _findings_of(outcome: Outcome) -> Sequence[FindingRecord]:
     from ctatlas.atlas.check import FINDINGS
     from ctatlas.atlas.records import FindingsRecord, read_record
 
-    if not outcome.summary:
-        return
-    findings = read_record(FindingsRecord, outcome.folder / FINDINGS).findings
-    rows = [[each.severity, each.structure, each.rule, each.message, each.fix] for each in findings[:_AT_MOST_ROWS]]
-    if rows:
+    return read_record(FindingsRecord, outcome.folder / FINDINGS).findings if outcome.summary else ()
+
+
+def _findings_as_json(outcome: Outcome) -> dict[str, object]:
+    """Give each finding as its file has it, and the case."""
+    return {"findings": [{"case": outcome.case} | each.model_dump() for each in _findings_of(outcome)]}
+
+
+def _say_findings(outcome: Outcome) -> None:
+    """List what was found in a single case."""
+    found = _findings_of(outcome)[:_AT_MOST_ROWS]
+    if rows := [[each.severity, each.structure, each.rule, each.message, each.fix] for each in found]:
         say("")
         say_table(["severity", "structure", "rule", "found", "safe fix"], rows)
 
@@ -108,6 +118,12 @@ def _say_fixes(outcome: Outcome) -> None:
     """Tell each fix that was made: none is silent."""
     summary = cast("dict[str, Any]", outcome.summary)
     if summary.get("fixed_before"):
-        say(f"{outcome.case}: these masks were fixed before; 'ctatlas assemble' uses the revision")
+        say(f"{outcome.case}: these masks were fixed before, by revision {summary['revision']}")
     for structure, deed in (summary.get("fixed") or {}).items():
         say(f"{outcome.case}: revision {summary['revision']}: {structure}: {deed}")
+    if beaten := summary.get("fix_not_used"):
+        number, first = summary["revision"], " and ".join(sorted(set(beaten.values())))
+        say(
+            f"{outcome.case}: revision {number} of {', '.join(beaten)} is kept but not used: {first} masks come before "
+            'revised ones; put "revised" first in the priorities of atlas.toml to use it'
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -22,8 +23,12 @@ app = typer.Typer(help="Give cases to annotators, and take back what they change
 @app.command("ask", epilog="Example: ctatlas revise ask my-atlas 60")
 def ask(
     folder: AtlasFolder,
-    minutes: Annotated[float, typer.Argument(min=1, help="How long annotators have.")],
+    minutes: Annotated[float | None, typer.Argument(min=1, help="How long annotators have.")] = None,
     *,
+    places: Annotated[
+        int | None,
+        typer.Option("--places", "-n", min=1, help="How many places; with MINUTES, whichever is used up first."),
+    ] = None,
     strategy: Annotated[
         str, typer.Option(help="Default: what atlas.toml says; an unknown one lists those there are.")
     ] = "",
@@ -38,9 +43,12 @@ def ask(
     """
     from ctatlas.atlas import Atlas, queries
 
+    if minutes is None and places is None:
+        raise typer.BadParameter("say how many MINUTES annotators have, or how many --places to ask for")
+    budget = queries.Budget(math.inf if minutes is None else minutes, places)
     atlas = Atlas.open(folder)
     with atlas.writing():
-        record = queries.ask(atlas, minutes, strategy=strategy or None, seed=seed)
+        record = queries.ask(atlas, budget, strategy=strategy or None, seed=seed)
     if json:
         say_json(record.model_dump())
         return

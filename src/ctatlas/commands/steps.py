@@ -10,7 +10,7 @@ from pathlib import Path
 from ctatlas.atlas import Atlas
 from ctatlas.atlas.layout import CasePlace
 from ctatlas.atlas.shards import Shard
-from ctatlas.commands.cases import Manner, run_tasks, say_plan, state_of
+from ctatlas.commands.cases import Details, Manner, run_tasks, say_plan, state_of
 from ctatlas.commands.console import say_table, tell
 from ctatlas.errors import AtlasError
 from ctatlas.execution import Outcome, Performer, Task, perform
@@ -35,6 +35,7 @@ def run_step(
     say_done: Callable[[Sequence[Outcome]], None] | None = None,
     *,
     do: Performer = perform,
+    details: Details | None = None,
 ) -> int:
     """Do one step and return the exit code.
 
@@ -51,6 +52,8 @@ def run_step(
         Says what is there now; default: a line a case.
     do : callable, optional
         How one task is done.
+    details : callable, optional
+        What JSON tells of a case beside its summary.
 
     Raises
     ------
@@ -67,9 +70,11 @@ def run_step(
         if shard is not None:
             tasks = tasks_of(atlas, cases)
             failures = f"failures-{shard.number}-of-{shard.total}.csv"
-            return run_tasks(tasks, folder, manner, say_done or say_cases, do=do, failures=failures) if tasks else 0
+            if not tasks:
+                return 0
+            return run_tasks(tasks, folder, manner, say_done or say_cases, do=do, failures=failures, details=details)
         with _indexed(atlas, cases):
-            return run_tasks(tasks_of(atlas, cases), folder, manner, say_done or say_cases, do=do)
+            return run_tasks(tasks_of(atlas, cases), folder, manner, say_done or say_cases, do=do, details=details)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from ctatlas.atlas.attention import (
     limits,
     minutes,
     overlaps,
+    published_csv,
+    published_order,
     ranked_cases,
     ranked_structures,
     ranking_csv,
@@ -276,6 +278,15 @@ def test_lists_go_by_gain_and_name_ties_alphabetically():
     (liver,) = ranked_structures(records)
     assert (liver.n, liver.score) == (1, pytest.approx(seen.record.score))
     assert ranking_csv(ranked_cases(records)).splitlines()[0] == "rank,name,score,ml,minutes,n"
+
+
+def test_the_published_format_spells_as_published_and_keeps_names_that_it_does_not_know():
+    worse, better = (
+        found_for([brick((-50, -40, 10), (x, -10, 50), 255) for x in (-20, second)]) for second in (-30, -26)
+    )
+    record = hot_spots_record({"inferior_vena_cava": better, "liver": worse, "hip_left": better}, ["a"])
+    order = published_order({"one": record})
+    assert published_csv(order) == "one,liver,postcava,hip_left\n"
 
 
 def test_long_lists_end_with_the_least_gain():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctatlas.atlas import Atlas, AtlasConfig
-from ctatlas.atlas.queries import PLACES, STRATEGIES, ask, places_record, queries_of, remaining_in
+from ctatlas.atlas.queries import PLACES, STRATEGIES, Budget, ask, places_record, queries_of, remaining_in
 from ctatlas.atlas.records import CaseRecord, GridRecord, RevisedMask, RevisionRecord, write_record
 from ctatlas.errors import AtlasError
 from ctatlas.execution import result_folder
@@ -45,24 +45,24 @@ def answer(atlas, item, changed_ml):
 
 
 def test_questions_are_numbered_and_kept(atlas):
-    first, second = ask(atlas, 30), ask(atlas, 30, strategy="random")
+    first, second = ask(atlas, Budget(30)), ask(atlas, Budget(30), strategy="random")
     assert [record.number for record in queries_of(atlas)] == [1, 2]
     assert queries_of(atlas) == [first, second]
     assert (first.strategy, second.strategy) == ("default", "random")
 
 
 def test_what_was_looked_at_is_not_asked_for_again(atlas):
-    asked = ask(atlas, 1000).items
+    asked = ask(atlas, Budget(1000)).items
     answered = next(item for item in asked if not item.is_random)
     answer(atlas, answered, 1.0)
-    again = [item for item in ask(atlas, 1000).items if not item.is_random]
+    again = [item for item in ask(atlas, Budget(1000)).items if not item.is_random]
     assert (answered.case, answered.structure) not in {(item.case, item.structure) for item in again}
     assert len(again) > 40
 
 
 def test_status_tells_what_is_still_wrong(atlas, capsys):
     assert remaining_in(atlas) is None
-    audit = [item for item in ask(atlas, 60).items if item.is_random]
+    audit = [item for item in ask(atlas, Budget(60)).items if item.is_random]
     assert remaining_in(atlas) is None
     for item in audit:
         answer(atlas, item, 3.0)
@@ -77,7 +77,7 @@ def test_status_tells_what_is_still_wrong(atlas, capsys):
 
 def test_an_atlas_without_attention_is_said(tmp_path):
     with pytest.raises(AtlasError, match="run 'ctatlas attend'"):
-        ask(Atlas.create(tmp_path / "atlas", AtlasConfig(name="empty")), 10)
+        ask(Atlas.create(tmp_path / "atlas", AtlasConfig(name="empty")), Budget(10))
 
 
 def test_the_strategy_of_the_atlas_is_one_there_is():
@@ -94,6 +94,17 @@ def test_the_command_writes_a_query_and_shows_it(atlas, capsys):
     refused = revise("revise", "ask", atlas.place.root, 30, "--strategy", "entropie")
     assert (refused.code, "foreground-random" in refused.complaint) == (2, True)
     assert len(queries_of(atlas)) == 2
+
+
+def test_the_command_asks_for_a_number_of_places(atlas, capsys):
+    revise = Terminal(capsys)
+    told = revise("revise", "ask", atlas.place.root, "--places", 15, "--json").json
+    assert (len(told["items"]), told["budget_places"], told["budget_minutes"]) == (15, 15, None)
+    both = revise("revise", "ask", atlas.place.root, 5, "-n", 15, "--json").json
+    assert len(both["items"]) < 15
+    assert sum(item["minutes"] for item in both["items"]) <= 5
+    neither = revise("revise", "ask", atlas.place.root)
+    assert (neither.code, "--places" in neither.complaint) == (2, True)
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))

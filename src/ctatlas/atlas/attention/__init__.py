@@ -24,6 +24,7 @@ from ctatlas.atlas.attention.published import (
 from ctatlas.atlas.attention.rankings import (
     Ranked,
     published_csv,
+    published_order,
     published_sizes,
     ranked_cases,
     ranked_structures,
@@ -54,6 +55,7 @@ __all__ = [
     "published_attention",
     "published_csv",
     "published_entropy",
+    "published_order",
     "published_overlaps",
     "published_rules",
     "published_sizes",

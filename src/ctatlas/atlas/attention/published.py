@@ -33,8 +33,9 @@ class PublishedRules:
     opening_radius: int
 
     def native_name(self, structure: str) -> str:
-        """Return how the published files spell a structure."""
-        return label_set(self.label_set).name_of(structure)
+        """Return how the published files spell a structure; one that they do not have keeps its name."""
+        known = label_set(self.label_set)
+        return known.name_of(structure) if structure in known.labels.values() else structure
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -75,19 +75,31 @@ def ranking_csv(ranked: Iterable[Ranked]) -> str:
     return text.getvalue()
 
 
-def published_csv(cases: Mapping[str, Mapping[str, tuple[int, int]]]) -> str:
+def published_order(cases: Mapping[str, HotSpotsRecord]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return what `published_csv` sorts by: the published sums, or of the default attention its scores."""
+    return {
+        case: {
+            name: (each.score, each.heat if found.preset == "abdomenatlas" else each.score)
+            for name, each in found.structures.items()
+        }
+        for case, found in cases.items()
+    }
+
+
+def published_csv(cases: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
     """Write the priority list as AbdomenAtlas publishes it: no header, no scores.
 
     Parameters
     ----------
-    cases : mapping of str to mapping of str to (int, int)
-        Case -> structure -> `PublishedMaps.size` and `.heat`; structures in the order of the published table.
+    cases : mapping of str to mapping of str to (float, float)
+        Case -> structure -> `PublishedMaps.size` and `.heat`, or what `published_order` puts in their place; structures
+        in the order of the published table.
 
     Returns
     -------
     str
-        A line a case, most attention first: its id, then its structures in the published spelling, most heat first,
-        those without heat left out. Ties keep the order given (the original's is random).
+        A line a case, most attention first: its id, then its structures in the published spelling (ours where it has
+        none), most heat first, those without heat left out. Ties keep the order given (the original's is random).
     """
     rules = published_rules()
     text = io.StringIO()

@@ -9,7 +9,7 @@ writes the files of an atlas for all this.
 from ctatlas.atlas.queries import aift, diverse, plain, stratified  # these fill the registry
 from ctatlas.atlas.queries.asking import PLACES, ask, queries_of, remaining_in
 from ctatlas.atlas.queries.candidates import Candidate, Candidates, candidates_in, places_record
-from ctatlas.atlas.queries.queue import make_queue
+from ctatlas.atlas.queries.queue import Budget, make_queue
 from ctatlas.atlas.queries.remaining import Estimate, RemainingError, remaining_error
 from ctatlas.atlas.queries.strategies import STRATEGIES, Draw, Strategy, strategy, strategy_called
 from ctatlas.atlas.queries.tiles import tiles_of
@@ -17,6 +17,7 @@ from ctatlas.atlas.queries.tiles import tiles_of
 __all__ = [
     "PLACES",
     "STRATEGIES",
+    "Budget",
     "Candidate",
     "Candidates",
     "Draw",

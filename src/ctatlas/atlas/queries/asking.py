@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctatlas.atlas.layout import CasePlace
 from ctatlas.atlas.queries.candidates import candidates_in
-from ctatlas.atlas.queries.queue import make_queue
+from ctatlas.atlas.queries.queue import Budget, make_queue
 from ctatlas.atlas.queries.remaining import RemainingError, remaining_error
 from ctatlas.atlas.records import PlacesRecord, QueryRecord, RevisionRecord, read_record, write_record
 
@@ -18,7 +18,7 @@ PLACES = "places.json"  # in a case's attention folder
 _ROUNDS = 10  # strategies that explore first exploit from here on. Source: estimate
 
 
-def ask(atlas: Atlas, budget_minutes: float, *, strategy: str | None = None, seed: int = 0) -> QueryRecord:
+def ask(atlas: Atlas, budget: Budget, *, strategy: str | None = None, seed: int = 0) -> QueryRecord:
     """Choose what annotators are asked next, and write it down as the next of `queries/`.
 
     Parameters
@@ -26,7 +26,8 @@ def ask(atlas: Atlas, budget_minutes: float, *, strategy: str | None = None, see
     atlas : Atlas
         Held for writing by the caller. What `attend` saw in its cases can be asked, less the structures that were
         looked at in a revision.
-    budget_minutes : float
+    budget : Budget
+        Of minutes, or of places.
     strategy : str, optional
         A key of `STRATEGIES`; default: what `atlas.toml` says.
     seed : int, optional
@@ -48,9 +49,9 @@ def ask(atlas: Atlas, budget_minutes: float, *, strategy: str | None = None, see
     number = 1 + max((record.number for record in queries_of(atlas)), default=0)
     record = make_queue(
         candidates,
+        budget,
         number=number,
         strategy=strategy or atlas.config.queries.strategy,
-        budget_minutes=budget_minutes,
         random_share=atlas.config.queries.random_share,
         seed=seed,
         progress=min(1.0, (number - 1) / (_ROUNDS - 1)),

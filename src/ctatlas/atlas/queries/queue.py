@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,31 +20,60 @@ RANDOM_SHARE = 0.1  # of the minutes. Source: synthesis-learning reference §3.6
 AT_LEAST_RANDOM = 2  # without two there is no interval
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may be asked: minutes, a number of places, or both, whichever is used up first.
+
+    Attributes
+    ----------
+    minutes : float
+        Infinite where only places count.
+    places : int or None
+    """
+
+    minutes: float = math.inf
+    places: int | None = None
+
+    def part(self, share: float) -> Budget:
+        """Return a share of it."""
+        return Budget(share * self.minutes, None if self.places is None else round(share * self.places))
+
+    def less(self, items: Sequence[QueryItem]) -> Budget:
+        """Return what some items leave of it."""
+        places = None if self.places is None else self.places - len(items)
+        return Budget(self.minutes - sum(item.minutes for item in items), places)
+
+    def holds(self, n: int, minutes_each: float) -> int:
+        """Return how many of `n` places that take so long each fit."""
+        by_minutes = n if math.isinf(self.minutes) else int(self.minutes / minutes_each)
+        return min(n, by_minutes, n if self.places is None else self.places)
+
+
 def make_queue(
     candidates: Candidates,
+    budget: Budget,
     *,
     number: int,
     strategy: str = "default",
-    budget_minutes: float,
     random_share: float = RANDOM_SHARE,
     seed: int = 0,
     progress: float = 0.0,
     revisions: Mapping[str, int] | None = None,
 ) -> QueryRecord:
-    """Fill a budget of minutes.
+    """Choose places until a budget is used up.
 
     Parameters
     ----------
     candidates : Candidates
         Of all structures without a trusted label, in all cases that may be asked for; `asked` marks what annotators
         have seen.
+    budget : Budget
     number : int
         Of the query; with the seed it names the draw, so that the same call gives the same queue.
     strategy : str
         A key of `STRATEGIES`.
-    budget_minutes : float
     random_share : float
-        Part of the minutes that is drawn at random; two structures are drawn even at 0.
+        Part of the budget that is drawn at random; two structures are drawn even at 0.
     seed : int
     progress : float
         0 to 1, see `Draw`.
@@ -64,8 +95,8 @@ def make_queue(
     chosen_by = strategy_called(strategy)
     rng = np.random.default_rng([seed, number])
     had = revisions or {}
-    random_items = _audit(candidates, random_share * budget_minutes, rng, had)
-    left = budget_minutes - sum(item.minutes for item in random_items)
+    random_items = _audit(candidates, budget.part(random_share), rng, had)
+    left = budget.less(random_items)
     scores = chosen_by.score(candidates)
     items = list(random_items)
     for row in _fitting(chosen_by, candidates, left, [seed, number, 1], progress).tolist():
@@ -82,29 +113,36 @@ def make_queue(
                 revisions=had.get(str(candidates.case[row]), 0),
             )
         )
-    return QueryRecord(number=number, strategy=strategy, seed=seed, budget_minutes=budget_minutes, items=tuple(items))
+    return QueryRecord(
+        number=number,
+        strategy=strategy,
+        seed=seed,
+        budget_minutes=budget.minutes if math.isfinite(budget.minutes) else None,
+        budget_places=budget.places,
+        items=tuple(items),
+    )
 
 
 def _fitting(
-    chosen_by: Strategy, candidates: Candidates, budget_minutes: float, seed: list[int], progress: float
+    chosen_by: Strategy, candidates: Candidates, budget: Budget, seed: list[int], progress: float
 ) -> np.ndarray:
     """Return as many places as fit the budget; asked for fewer, a strategy may choose others, so it is asked anew."""
     open_minutes = candidates.minutes[~candidates.asked]
     n = len(open_minutes)
-    if n:
-        n = min(n, int(budget_minutes / open_minutes.mean()) + 1)
+    if n and math.isfinite(budget.minutes):
+        n = min(n, int(budget.minutes / open_minutes.mean()) + 1)
+    if budget.places is not None:
+        n = min(n, budget.places)
     while n > 0:
         order = chosen_by.choose(candidates, Draw(n, np.random.default_rng(seed), progress))
         total = float(candidates.minutes[order].sum())
-        if total <= budget_minutes:
+        if total <= budget.minutes:
             return order
-        n = min(n - 1, int(n * budget_minutes / total))
+        n = min(n - 1, int(n * budget.minutes / total))
     return np.zeros(0, np.intp)
 
 
-def _audit(
-    candidates: Candidates, budget_minutes: float, rng: np.random.Generator, had: Mapping[str, int]
-) -> list[QueryItem]:
+def _audit(candidates: Candidates, budget: Budget, rng: np.random.Generator, had: Mapping[str, int]) -> list[QueryItem]:
     """Draw whole structures, foreground-aware, with known chances."""
     rows = list(zip(candidates.case.tolist(), candidates.structure.tolist(), strict=True))
     units = sorted(set(rows))
@@ -114,7 +152,7 @@ def _audit(
     amounts = (candidates.foreground_ml, candidates.border_ml, candidates.gain)
     foreground_ml, border_ml, gain = (np.bincount(of_unit, weights=each, minlength=len(units)) for each in amounts)
     each = minutes_table().review_structure
-    n = min(len(units), max(AT_LEAST_RANDOM, int(budget_minutes / each)))
+    n = min(len(units), max(AT_LEAST_RANDOM, budget.holds(len(units), each)))
     chosen, chances = drawn(audit_weights(structure, foreground_ml, border_ml), n, rng)
     return [
         QueryItem(

@@ -6,27 +6,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ctatlas.atlas.attention import Boxed, Seen, minutes
+from ctatlas.atlas.attention import Boxed, Seen, limits, minutes
 from ctatlas.atlas.attention.boxed import around
 from ctatlas.atlas.attention.ensemble import entropy_of
 from ctatlas.atlas.queries.candidates import Candidate
 from ctatlas.kernels.boxes import Box, Index, widened
 
-TILE_MM = 48.0  # Source: estimate; the query patches of nnActive are 32 to 74 voxels wide
 PARTS = 3  # along each axis: 27 patches a tile, where AIFT asks for at most 64
 
 
 def tiles_of(case: str, seen: Seen) -> Iterator[Candidate]:
     """Yield boxes that together hold a structure and all that may belong to it; the whole scan if there is nothing.
 
-    Boxes in which nothing is likely are left out: what is missed there only a look at the whole structure can find.
+    They are as large as hot spots may be: finding a box takes longer than scrolling through it, so that small ones cost
+    more than they find (`benchmarks/annotation_effort.py`). Boxes in which nothing is likely are left out: what is
+    missed there only a look at the whole structure can find.
     """
     region = around([seen.ensemble.mean.box, seen.mask.box, seen.found.heat.box])
     if not min(region.shape):
         yield _tile(case, seen, Box((0, 0, 0), seen.grid.shape), 1.0)
         return
     scale = 1 / max(_ml(seen, seen.mask.values) + _wrong_ml(seen, region), 1e-9)
-    for box in _cut(region, np.maximum(1, np.rint(TILE_MM / np.array(seen.grid.spacing_mm))).astype(int)):
+    for box in _cut(
+        region, np.maximum(1, np.rint(limits().hot_spot_at_most_mm / np.array(seen.grid.spacing_mm))).astype(int)
+    ):
         held = (seen.ensemble.mean, seen.mask, seen.found.heat)
         if any(each.within(box).any() for each in held):
             yield _tile(case, seen, box, scale)
