@@ -8,7 +8,7 @@ import numpy as np
 
 from ctatlas.benchmark.evaluate.notes import Note
 from ctatlas.errors import ScanError
-from ctatlas.kernels.nearest import sampled
+from ctatlas.kernels.sampled import nearest
 from ctatlas.volume import Grid, Segmentation
 
 _ON_A_VOXEL = 0.02  # voxels by which two lattices may be apart where they are one
@@ -88,7 +88,7 @@ def _placed(part: Segmentation, grid: Grid, at: np.ndarray) -> Segmentation:
 def _resampled(gt: Segmentation, pred: Segmentation) -> Placed:
     grid = gt.grid
     voxel_from_world = np.linalg.inv(pred.grid.affine)
-    layers = tuple(sampled(layer, voxel_from_world @ grid.affine, grid.shape) for layer in pred.layers)
+    layers = tuple(nearest(layer, voxel_from_world @ grid.affine, grid.shape) for layer in pred.layers)
     lo, hi = -0.5, np.array(pred.grid.shape) - 0.5
     corners = pred.grid.voxel(grid.corners_mm)
     outside = bool(((corners < lo) | (corners > hi)).any())

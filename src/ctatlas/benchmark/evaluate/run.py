@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast
 
 import ctatlas
 from ctatlas.anatomy import structure_called
@@ -18,12 +19,15 @@ from ctatlas.benchmark.evaluate.evaluation import Evaluation
 from ctatlas.benchmark.evaluate.gathering import gathered
 from ctatlas.benchmark.evaluate.layouts import CaseMasks, masks_in
 from ctatlas.benchmark.evaluate.pairing import Pairing, paired
+from ctatlas.benchmark.evaluate.picture import draw, read_shown
 from ctatlas.benchmark.evaluate.reading import label_set_of
+from ctatlas.benchmark.evaluate.worst import Worst, worst_results
 from ctatlas.benchmark.evaluate.writing import open_output, write_evaluation
 from ctatlas.errors import ModelError, ScanError
 from ctatlas.execution import Outcome, Task, perform, perform_all, perform_in_place
 from ctatlas.measure.metrics import chosen_metrics
 from ctatlas.measure.presets import DEFAULT_PRESET, preset_called
+from ctatlas.measure.records import Measurement
 from ctatlas.measure.tolerances import ToleranceSet, same_for_all, tolerance_set, tolerances_from
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import NOTICE
@@ -127,7 +131,9 @@ def evaluate(
         facts = _facts(measuring, options, outcomes)
         evaluation = gathered(outcomes, measuring, pairing.surplus, facts)
         if folder is not None:
-            write_evaluation(evaluation, folder)
+            shown = worst_results(evaluation.measurements, options.worst)
+            pictures = _pictures(shown, pairing, measuring, options.workers, progress)
+            write_evaluation(evaluation, folder, shown, pictures)
     return evaluation
 
 
@@ -242,6 +248,34 @@ def _from_file(path: Path) -> ToleranceSet:
 def _in_order(tasks: Sequence[Task], outcomes: Iterable[Outcome]) -> list[Outcome]:
     found = {outcome.folder: outcome for outcome in outcomes}
     return [found[task.folder] for task in tasks]
+
+
+def _pictures(
+    shown: Sequence[Worst], pairing: Pairing, measuring: Measuring, workers: int, progress: Progress
+) -> dict[str, bytes]:
+    """Draw the worst results; one that can't be drawn has no picture."""
+    pairs = {pair.case: pair for pair in pairing.pairs}
+    tasks = [
+        Task(each.picture, Path(), partial(_draw, pairs[each.result.case], each.result, measuring), "picture", 1)
+        for each in shown
+    ]
+    drawn = perform_all(tasks, workers=min(workers, len(tasks)), progress=progress, do=perform_in_place)
+    return {each.case: cast("bytes", each.summary["picture"]) for each in drawn if each.state != "failed"}
+
+
+def _draw(
+    pair: CasePair,
+    result: Measurement,
+    measuring: Measuring,
+    folder: Path,  # noqa: ARG001 - every work's
+    progress: Progress,
+) -> Mapping[str, object]:
+    progress.stage("picture", 1)
+    at = "" if result.tolerance_mm is None else f" at {result.tolerance_mm:g} mm"
+    value = "none" if result.value is None else f"{result.value:.3f}"
+    told = {"pred_absent": " (missed)", "gt_absent": " (not there)"}.get(result.status, "")
+    title = f"{pair.case}: {result.structure}, {result.metric}{at} {value}{told}"
+    return {"picture": draw(read_shown(pair, result.structure, measuring), title)}
 
 
 def _refuse_nothing(outcomes: Sequence[Outcome]) -> None:

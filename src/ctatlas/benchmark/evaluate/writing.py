@@ -9,16 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ctatlas.benchmark.evaluate.evaluation import COLUMNS, Evaluation, cells
+from ctatlas.benchmark.evaluate.worst import Worst
 from ctatlas.errors import OutputError
 from ctatlas.execution import FAILURES, RECORD
 from ctatlas.execution.result import said_in_a_line
 from ctatlas.hashing import sha256_bytes
 from ctatlas.volume import whole_file
 
-METRICS, PARQUET, WARNINGS = "metrics.csv", "metrics.parquet", "warnings.csv"
+METRICS, PARQUET, WARNINGS, WORST = "metrics.csv", "metrics.parquet", "warnings.csv", "worst.csv"
 _AT_MOST_RECORD_BYTES = 2**28
 
 
@@ -36,29 +38,35 @@ def open_output(folder: Path, inputs: Iterable[Path]) -> None:
         outer = place.resolve()
         if outer.is_dir() and (inner == outer or outer in inner.parents):
             raise OutputError(f"{folder}: lies inside {place}, where results would be taken for cases; choose another")
-    strangers = [name for name in (METRICS, PARQUET, WARNINGS, FAILURES) if (folder / name).exists()]
+    strangers = [name for name in (METRICS, PARQUET, WARNINGS, FAILURES, WORST) if (folder / name).exists()]
     if strangers and not (folder / RECORD).exists():
         raise OutputError(f"{folder}: {', '.join(strangers)} stands there and is no result of ctatlas; choose another")
     with said_in_a_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path, more: Mapping[str, bytes] = {}) -> None:
-    """Write all tables; those of an earlier run are replaced, and what only that had is removed.
+def write_evaluation(
+    evaluation: Evaluation,
+    folder: Path,
+    worst: Sequence[Worst] = (),
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Write all tables and pictures; those of an earlier run are replaced, and what only that had is removed.
 
     Parameters
     ----------
     evaluation : Evaluation
     folder : Path
-    more : mapping of str to bytes
-        Further files, by their path in the folder.
+    worst : sequence of Worst
+    pictures : mapping of str to bytes
+        Of the worst, by their path in the folder.
 
     Raises
     ------
     OutputError
         When the folder can't be written to.
     """
-    files = {METRICS: _csv(COLUMNS, map(cells, evaluation.measurements))}
+    files = {METRICS: _csv(COLUMNS, map(cells, evaluation.measurements)), **pictures}
     if find_spec("pyarrow"):
         files[PARQUET] = _parquet(evaluation)
     if evaluation.failures:
@@ -67,7 +75,9 @@ def write_evaluation(evaluation: Evaluation, folder: Path, more: Mapping[str, by
     if evaluation.notes:
         told = [(each.case, each.structure, each.kind, each.message) for each in evaluation.notes]
         files[WARNINGS] = _csv(("case", "structure", "kind", "message"), told)
-    files |= more
+    if worst:
+        chosen = [(each.rank, *cells(each.result), each.picture if each.picture in pictures else "") for each in worst]
+        files[WORST] = _csv(("rank", *COLUMNS, "picture"), chosen)
     before = _files_of(folder)
     with said_in_a_line(folder):
         (folder / RECORD).unlink(missing_ok=True)  # while it is not there, the tables need not fit together

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def sampled(array: np.ndarray, source_from_target: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def nearest(array: np.ndarray, source_from_target: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Take the nearest value of an array at every place of another grid; outside of the array is 0.
 
     Parameters
