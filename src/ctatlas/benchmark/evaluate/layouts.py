@@ -85,14 +85,26 @@ def masks_in(place: Path, of: str = "") -> Listing:
     try:
         for layout, find in _LAYOUTS.items():
             if (found := find(place, of)) is not None:
-                cases = tuple(sorted(found, key=lambda each: each.case))
-                return Listing(cases, layout, is_one=layout in ("file", "masks of one case"))
+                return Listing(_each_once(found), layout, is_one=layout in ("file", "masks of one case"))
     except OSError as error:
         raise ScanError(f"{error.filename or place}: cannot be read: {error.strerror or error}.") from error
     raise ScanError(
         f"{place}: holds no masks; expected case folders with segmentations/<structure>.nii.gz, label maps named after "
         "their cases, DICOM SEG or .seg.nrrd files, nnU-Net's labels, or an atlas."
     )
+
+
+def _each_once(found: list[CaseMasks]) -> tuple[CaseMasks, ...]:
+    """Return the cases by name; one that several files are of is none that could be read without guessing."""
+    of_case: dict[str, list[CaseMasks]] = {}
+    for each in found:
+        of_case.setdefault(each.case, []).append(each)
+    return tuple(several[0] if len(several) == 1 else _ambiguous(several) for _, several in sorted(of_case.items()))
+
+
+def _ambiguous(several: list[CaseMasks]) -> CaseMasks:
+    names = ", ".join(each.path.name for each in several)
+    return replace(several[0], fault=f"several files are of it: {names}")
 
 
 def _file(place: Path, of: str) -> list[CaseMasks] | None:  # noqa: ARG001 - every layout's

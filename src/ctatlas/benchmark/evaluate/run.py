@@ -173,6 +173,7 @@ def _task(pair: CasePair, measuring: Measuring, folder: Path) -> Task:
         parameters={
             "case": pair.case,
             "measuring": measuring.record(),
+            "preset": preset_called(measuring.preset).model_dump(mode="json"),
             "gt": _decides(pair.gt),
             "pred": _decides(pair.pred) if pair.pred else None,
         },
