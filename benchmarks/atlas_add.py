@@ -9,10 +9,12 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from ctatlas.atlas import Atlas, AtlasConfig
 from ctatlas.atlas.add import Ask, known_to, listed, origin_of, plan
@@ -20,11 +22,13 @@ from ctatlas.atlas.add.body import coarse_body
 from ctatlas.atlas.add.fingerprint import NEARLY, fingerprint, likeness
 from ctatlas.atlas.records import CaseRecord, GridRecord, write_record
 from ctatlas.synthesis.cases import draw_case, make_case
+from ctatlas.synthesis.intensities import draw_intensities
 from ctatlas.volume import Grid, Volume, box_of, read, write_volume
 from ctatlas.volume.deidentify import Key
 from ctatlas.volume.listing import is_mask
 
 KEY = Key(bytes(32))
+SHAPE = (96, 80, 80)
 
 
 def main() -> None:
@@ -37,10 +41,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rate = known_per_second(Path(folder), asked.files)
     print(f"known files: {rate:.0f} a second (n = {asked.files})")
-    scans = {f"phantom {n}": make_case(draw_case(0, n, shape=(96, 80, 80))).volume for n in range(asked.phantoms)}
+    scans = {f"phantom {n}": make_case(draw_case(0, n, shape=SHAPE)).volume for n in range(asked.phantoms)}
     real = sorted(asked.scans.glob("*.nii.gz")) if asked.scans else []
     scans |= {path.name: read(path) for path in real if not is_mask(path)}
     compare(scans)
+    compare_phases(asked.phantoms)
 
 
 def known_per_second(folder: Path, n: int) -> float:
@@ -92,9 +97,35 @@ def compare(scans: dict[str, Volume]) -> None:
         print(f"{what}: {n_found} of {len(values)} found, lowest {min(values):.3f}, median {np.median(values):.3f}")
 
 
+def compare_phases(n: int) -> None:
+    """Print how alike two contrast phases of one phantom are, the later one with the body moved by 17 mm."""
+    values = []
+    for number in range(n):
+        plan = draw_case(0, number, shape=SHAPE)
+        x, y, z = plan.first_voxel_mm
+        pictures = []
+        for phase, moved in (("native", plan.first_voxel_mm), ("portal", (x + 4, y - 3, z + 17))):
+            drawn = draw_intensities(np.random.default_rng(number), randomise=False, spread=1.0, phase=phase)
+            pictures.append(fingerprint(make_case(replace(plan, intensities=drawn, first_voxel_mm=moved)).volume))
+        values.append(likeness(*pictures))
+    n_found = sum(value >= NEARLY for value in values)
+    print(f"two phases of one body: {n_found} of {n} flagged, {min(values):.3f} to {max(values):.3f}")
+
+
+def resampled(scan: Volume, mm: float) -> Volume:
+    """Return a scan on a grid of voxels of one length, values linear between the old ones."""
+    grid = scan.grid.resampled((mm, mm, mm))
+    to_old = np.linalg.inv(scan.grid.affine) @ grid.affine
+    values = ndimage.affine_transform(
+        scan.array.astype(np.float32), to_old[:3, :3], to_old[:3, 3], grid.shape, order=1, mode="nearest"
+    )
+    return Volume(np.asfortranarray(np.rint(values).astype(np.int16)), grid)
+
+
 def copies_of(scan: Volume) -> dict[str, Volume]:
     """Return copies as releases and exports make them."""
     i, j, k = scan.grid.shape
+    low, high = np.array(scan.grid.shape) // 20, np.array(scan.grid.shape) - np.array(scan.grid.shape) // 20
     body, steps = coarse_body(scan)
     box = box_of(body) or (slice(None),) * 3
     ends = [(side.start * step, min(side.stop * step, n)) for side, step, n in zip(box, steps, (i, j, k), strict=True)]
@@ -102,14 +133,27 @@ def copies_of(scan: Volume) -> dict[str, Volume]:
     every_second = Grid((i, j, len(range(0, k, 2))), scan.grid.affine @ np.diag([1.0, 1.0, 2.0, 1.0]))
     coarser = Grid((len(range(0, i, 2)), len(range(0, j, 2)), k), scan.grid.affine @ np.diag([2.0, 2.0, 1.0, 1.0]))
     return {
+        "resampled to 1.5 mm": resampled(scan, 1.5),
+        "resampled to 3 mm": resampled(scan, 3.0),
+        "another order of axes": scan.reoriented("LPS"),
+        "cropped by 10 % along each axis": scan.crop(low, high),
+        "1.5 mm, cropped by 10 %, clipped to ±1000": _clipped(resampled(scan.crop(low, high), 1.5), -1000, 1000),
+        "10 % cut off on the left": scan.crop((i // 10, 0, 0), (i, j, k)),
+        "10 % cut off in front": scan.crop((0, 0, 0), (i, j - j // 10, k)),
+        "20 % cut off on the left": scan.crop((i // 5, 0, 0), (i, j, k)),
         "every second slice": Volume(np.asfortranarray(scan.array[:, :, ::2]), every_second),
         "every second pixel": Volume(np.asfortranarray(scan.array[::2, ::2]), coarser),
         "a fifth cut off": scan.crop((0, 0, k // 5), (i, j, k)),
         "cut at both ends": scan.crop((0, 0, k // 10), (i, j, k - k // 8)),
         "cut to the body": scan.crop([low for low, _ in ends], [high for _, high in ends]),
-        "HU clipped to ±1000": Volume(np.clip(scan.array, -1000, 1000), scan.grid),
+        "HU clipped to ±1000": _clipped(scan, -1000, 1000),
+        "HU clipped to -300..800": _clipped(scan, -300, 800),
         "noise of 20 HU": Volume(np.clip(scan.array + noise, -1024, 3071).astype(np.int16), scan.grid),
     }
+
+
+def _clipped(scan: Volume, low: int, high: int) -> Volume:
+    return Volume(np.clip(scan.array, low, high), scan.grid)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from ctatlas.atlas import Atlas
@@ -286,6 +287,32 @@ def test_a_head_is_refused_unless_asked_for(tmp_path: Path, atlas: Atlas) -> Non
     assert (added.state, "head, face or neck" in added.reason) == ("failed", True)
     (added,) = added_to(atlas, folder, wish=Wish(manners=Manners(allow_head=True)))
     assert added.state == "added"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "1 of its 31 images: is a screen copy"),
+        ({"BodyPartExamined": "HEAD"}, "1 of its 31 images: says it shows head, face or neck"),
+        ({"PatientName": "Mueller^Hans"}, "1 of its 31 images: has a name or number of the patient as text"),
+        ({"BurnedInAnnotation": "YES"}, "slice missing"),  # the reader leaves such an image aside
+    ],
+)
+def test_no_image_that_deidentification_refuses_enters(
+    tmp_path: Path, atlas: Atlas, change: dict[str, object], said: str
+) -> None:
+    """One image amid the series is enough, whatever the first says."""
+    folder = write_dicom(scan(0), tmp_path / "head")  # a name that must not be cut out of what is said
+    path = sorted(folder.iterdir())[9]
+    image = pydicom.dcmread(path)
+    for keyword, value in change.items():
+        setattr(image, keyword, value)
+    if "PatientName" in change:
+        image.PixelData = image.PixelData[:40] + b"Mueller" + image.PixelData[47:]
+    image.save_as(path)
+    (added,) = added_to(atlas, folder)
+    assert (added.state, said in added.reason) == ("failed", True), added.reason
+    assert list(atlas.cases()) == []
 
 
 def test_the_decathlon_from_end_to_end(tmp_path: Path, atlas: Atlas) -> None:

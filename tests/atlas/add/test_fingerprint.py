@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import affine_transform
 
 from ctatlas.atlas.add.body import coarse_body
 from ctatlas.atlas.add.fingerprint import NEARLY, Pictures, fingerprint, likeness, voxels_sha256
-from ctatlas.volume import Grid, Volume, box_of
+from ctatlas.volume import Grid, Volume, box_of, read
 from tests.support.atlases import coarse_phantom
 from tests.volume.strategies import oblique_grid
 
@@ -59,9 +61,20 @@ def altered() -> dict[str, Volume]:
         "cut at both ends": scan.crop((0, 0, 7), (i, j, k - 9)),
         "cut to the body": upright.crop([side.start for side in body], [side.stop for side in body]),
         "clipped": Volume(np.clip(scan.array, -1000, 400), scan.grid),
+        "clipped such that air is gone": Volume(np.clip(scan.array, -300, 400), scan.grid),
+        "cut into the body at one side": scan.crop((i // 5, 0, 0), (i, j, k)),
+        "cut into the body all around": scan.crop((i // 14, j // 14, 3), (i - i // 14, j - j // 14, k - 3)),
+        "of cubes": resampled(scan, 4.0),
         "noisy": Volume(noisy, scan.grid),
         "every second slice": thick,
     }
+
+
+def resampled(scan: Volume, mm: float) -> Volume:
+    grid = scan.grid.resampled((mm, mm, mm))
+    to_old = np.linalg.inv(scan.grid.affine) @ grid.affine
+    values = affine_transform(scan.array.astype(float), to_old[:3, :3], to_old[:3, 3], grid.shape, order=1)
+    return Volume(np.asfortranarray(values.astype(np.int16)), grid)
 
 
 @pytest.mark.parametrize("what", altered())
@@ -80,8 +93,20 @@ def test_one_scan_is_found_among_many() -> None:
     for number in range(3):
         known.add(f"case {number}", fingerprint(coarse_phantom(number).volume))
     known.add("empty", "")
-    ((name, value),) = known.like(fingerprint(altered()["cut at both ends"]))
-    assert (name, value > NEARLY) == ("case 0", True)
+    for how in ("cut at both ends", "cut into the body at one side"):
+        ((name, value),) = known.like(fingerprint(altered()[how]))
+        assert (name, value > NEARLY) == ("case 0", True)
+
+
+def test_real_torsos_are_told_apart_and_found_again(shared_data: Path) -> None:
+    names = ("lidc-0001_ct_1p5mm", "lidc-0314_ct_2p5mm", "nsclc-r01-001_ct_2mm", "ts-example_ct")
+    scans = [read(shared_data / "torso_ct" / f"{name}.nii.gz").reoriented("RAS") for name in names]
+    pictures = [fingerprint(scan) for scan in scans]
+    assert max(likeness(one, other) for one, other in combinations(pictures, 2)) < NEARLY - 0.05
+    for scan, picture in zip(scans, pictures, strict=True):
+        n = np.array(scan.grid.shape)
+        copy = resampled(scan.crop(n // 20, n - n // 20).reoriented("LPI"), 4.0)
+        assert likeness(fingerprint(Volume(np.clip(copy.array, -1000, 1000), copy.grid)), picture) >= NEARLY
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 60, 2), (9, 8, 70)])

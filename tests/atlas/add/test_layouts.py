@@ -117,7 +117,7 @@ def test_the_published_pipelines_tree_keeps_cases_apart(tmp_path: Path) -> None:
     for number, case in enumerate(("liver_0", "liver_1")):
         write_scan(tmp_path / "04_LiTS" / case / "ct.nii.gz", number)
         write_numbers(tmp_path / "04_LiTS" / case / "original_label.nii.gz", {"liver": 1})
-        write_masks(tmp_path / "04_LiTS" / case / "backbones" / "unet" / "segmentations", liver=None)
+        write_numbers(tmp_path / "04_LiTS" / case / "backbones" / "unet" / "pseudo_label.nii.gz", {"liver": 6})
     listing = listed(tmp_path, Ask())
     assert listing.layout == "pipeline"
     assert [(one.case, one.dataset, one.label_set) for one in listing.found] == [

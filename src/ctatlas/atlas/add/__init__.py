@@ -1,8 +1,8 @@
 """Take scans and the labels that came with them into an atlas.
 
 `layouts` list what a source holds (`found`), by `names` that belong together and what is known of public `datasets` →
-`known` says what the atlas has already → `intake` reads one case (`identity`, `originals`, `fingerprint`) and writes it
-beside the atlas's cases → `joining` puts it among them whole, unless it is a copy of one. `adding` does it for many.
+`known` says what the atlas has already → `intake` reads one case (`identity`, `originals`, `given`, `fingerprint`) and
+writes it beside the atlas's cases → `joining` puts it among them whole, unless it is a copy. `adding` does it for many.
 """
 
 from ctatlas.atlas.add.adding import Plan, Wish, add_cases, clear_stages, plan, write_datasets

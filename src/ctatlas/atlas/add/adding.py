@@ -48,11 +48,7 @@ class Plan:
     def n_bytes(self) -> int:
         """Bytes of the files to be read, which is about what they will take in the atlas."""
         return sum(
-            path.stat().st_size
-            for entry in self.entries
-            for source in (entry.found.source.path, entry.found.labels)
-            if source is not None
-            for path in files_of(source)
+            path.stat().st_size for entry in self.entries for source in entry.found.paths for path in files_of(source)
         )
 
 

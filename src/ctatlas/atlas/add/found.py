@@ -42,6 +42,53 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenPrediction:
+    """What a model made of a scan before it came.
+
+    Attributes
+    ----------
+    name : str
+        Of the model.
+    labels : Path
+        A label map.
+    label_set : str
+        Whose numbers and spellings.
+    looked_for : tuple of str
+        The structures that it knows, in that spelling; empty: all of the label set.
+    probabilities : Path or None
+        A folder of uint8 maps, 255 is certain, `<structure>.nii.gz`.
+    """
+
+    name: str
+    labels: Path
+    label_set: str
+    looked_for: tuple[str, ...] = ()
+    probabilities: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenMask:
+    """A mask that people corrected before the scan came.
+
+    Attributes
+    ----------
+    name, label_set : str
+        The structure, and in whose spelling.
+    mask : Path
+    shown : Path or None
+        What it was before, where that came, too.
+    tool : str
+        What is known of how it was made.
+    """
+
+    name: str
+    label_set: str
+    mask: Path
+    shown: Path | None
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One case of a source.
 
@@ -62,6 +109,8 @@ class Found:
         Who, in the words of the source; only a keyed hash of it enters the atlas.
     is_named : bool
         Whether a person chose the name, so that it needs no pseudonym.
+    predictions, revised : tuple of GivenPrediction, tuple of GivenMask
+        What models and people made of the scan before it came.
     """
 
     name: str
@@ -75,6 +124,15 @@ class Found:
     phase: str | None = None
     patient: str = ""
     is_named: bool = False
+    predictions: tuple[GivenPrediction, ...] = ()
+    revised: tuple[GivenMask, ...] = ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files and folders that the case is read from."""
+        given = [path for one in self.predictions for path in (one.labels, one.probabilities)]
+        given += [path for one in self.revised for path in (one.mask, one.shown)]
+        return [path for path in (self.source.path, self.labels, *given) if path is not None]
 
     @property
     def may_tell_who(self) -> bool:

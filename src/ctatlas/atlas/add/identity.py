@@ -17,18 +17,22 @@ from ctatlas.atlas.records import Scanner
 from ctatlas.errors import ScanError
 from ctatlas.volume import ScanFacts
 from ctatlas.volume.deidentify import Key
-from ctatlas.volume.deidentify.dicom import read_start
+from ctatlas.volume.deidentify.dicom import read_start, read_whole
 from ctatlas.volume.deidentify.markers import identity_of
-from ctatlas.volume.deidentify.refusals import refuse
+from ctatlas.volume.deidentify.refusals import refuse, refuse_content
 from ctatlas.volume.deidentify.vocabulary import is_known
 from ctatlas.volume.formats.dicom.files import files_in, open_dicom
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_TOLD = ("SOPClassUID", "SeriesInstanceUID", "Manufacturer", "ManufacturerModelName", "KVP", "SliceThickness")
+_TOLD = ("SOPClassUID", "SOPInstanceUID", "Manufacturer", "ManufacturerModelName", "KVP", "SliceThickness")
 _PHASES = Path(__file__).parent / "data" / "phases.csv"
 _QUOTED = re.compile(r'"[^"]*"')  # descriptions, in what readers say of series
+
+
+class NamelessError(ScanError):
+    """Refuse a scan in words that hold no value and no name of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +49,14 @@ def who_of(place: Path, facts: ScanFacts, key: Key, *, allow_head: bool = False)
 
     Raises
     ------
-    ScanError
-        When a DICOM series says that it shows a head, or is a copy of a screen; no value of it is in the message.
+    NamelessError
+        When one of the images that the scan was made of can't be de-identified either: it says that it shows a head,
+        or is a copy of a screen, has text in its pixels, …
     """
     if facts.kind != "dicom":
         return Who(scanner=Scanner(modality=facts.modality))
-    told, path = _first_of_series(place, facts.series_uid)
+    told, path = _first_of_series(place, facts, allow_head=allow_head)
     start = read_start(path)
-    try:
-        refuse(start, allow_head=allow_head)
-    except ScanError as error:
-        raise ScanError(f"{place.name}: {error}") from None
     return Who(key.patient(identity_of(start)), _scanner(told, facts), phase_in(facts.series_description or ""))
 
 
@@ -80,12 +81,27 @@ def without_names(text: str, place: Path, instead: str) -> str:
     return said
 
 
-def _first_of_series(place: Path, series_uid: str | None) -> tuple[Dataset, Path]:
+def _first_of_series(place: Path, facts: ScanFacts, *, allow_head: bool) -> tuple[Dataset, Path]:
+    """Return the first image that the scan was made of, once none of them was found to tell who it is of."""
+    taken = {one.instance_uid for one in facts.slices}
+    images: list[tuple[Dataset, Path]] = []
+    refused: dict[str, int] = {}
     for path in files_in(place):
         file = open_dicom(path, _TOLD)
-        if file is not None and str(file.dataset.get("SeriesInstanceUID", "")).strip("\0 ") == (series_uid or ""):
-            return file.dataset, path
-    raise ScanError(f"{place.name}: its series is not there any more; was the folder changed meanwhile?")
+        if file is None or str(file.dataset.get("SOPInstanceUID", "")).strip("\0 ") not in taken:
+            continue
+        images.append((file.dataset, path))
+        try:
+            image = read_whole(path)
+            refuse(image, allow_head=allow_head)
+            refuse_content(image)
+        except ScanError as error:
+            refused[str(error)] = refused.get(str(error), 0) + 1
+    for reason, n in refused.items():
+        raise NamelessError(f"{n} of its {len(images)} images: {reason}" if n < len(images) else reason)
+    if not images:
+        raise NamelessError("its series is not there any more; was the folder changed meanwhile?")
+    return images[0]
 
 
 def _scanner(dataset: Dataset, facts: ScanFacts) -> Scanner:

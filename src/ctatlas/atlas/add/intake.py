@@ -12,10 +12,11 @@ import numpy as np
 
 from ctatlas.atlas.add.fingerprint import fingerprint, voxels_sha256
 from ctatlas.atlas.add.found import Found
-from ctatlas.atlas.add.identity import Who, who_of, without_names
+from ctatlas.atlas.add.given import keep_predictions, keep_revision
+from ctatlas.atlas.add.identity import NamelessError, Who, who_of, without_names
 from ctatlas.atlas.add.originals import originals_of, write_originals
 from ctatlas.atlas.layout import CasePlace
-from ctatlas.atlas.records import CaseRecord, GridRecord
+from ctatlas.atlas.records import CaseRecord, GridRecord, write_record
 from ctatlas.errors import CtatlasError, OutputError, ScanError
 from ctatlas.hashing import sha256_file
 from ctatlas.progress import Progress
@@ -49,7 +50,7 @@ class Manners:
 
 
 def take_in(_: Path, progress: Progress, *, entry: Entry, key: Key, manners: Manners) -> Mapping[str, object]:
-    """Read a case and write scan and originals to its stage.
+    """Read a case and write scan, originals, and what models and people made of it to its stage.
 
     Returns
     -------
@@ -72,6 +73,10 @@ def take_in(_: Path, progress: Progress, *, entry: Entry, key: Key, manners: Man
             write_volume(scan, entry.stage / "ct.nii.gz")
             remarks = _originals(entry, scan, manners)
             record = _record(entry, scan, who, key)
+            staged = CasePlace(entry.stage)
+            write_record(record, staged.record)
+            keep_predictions(entry.found, staged, scan.grid)
+            remarks += keep_revision(entry.found, staged, scan.grid)
             return {"record": record.model_dump(mode="json"), "remarks": [*remarks, *record.notes, *record.repairs]}
     except BaseException:
         shutil.rmtree(entry.stage, ignore_errors=True)
@@ -162,6 +167,8 @@ def _unnamed(entry: Entry) -> Iterator[None]:
         yield
     except OutputError:
         raise
+    except NamelessError as error:
+        raise ScanError(f"{entry.case}: {error}") from None
     except CtatlasError as error:
         if not (entry.found.may_tell_who or entry.found.source.path.is_dir()):
             raise

@@ -12,8 +12,9 @@ from typing import Literal
 from ctatlas.atlas.add.intake import Entry
 from ctatlas.atlas.add.known import Known
 from ctatlas.atlas.atlas import Atlas
-from ctatlas.atlas.layout import CasePlace
+from ctatlas.atlas.layout import CasePlace, member_of
 from ctatlas.atlas.records import CaseRecord, OriginalRecord, read_record, write_record
+from ctatlas.atlas.revise.store import take_over
 from ctatlas.errors import OutputError
 
 STAGES = ".adding"  # a folder in the atlas: renaming works only on one disk
@@ -82,7 +83,8 @@ def join(atlas: Atlas, entry: Entry, record: CaseRecord, known: Known, *, keep_d
 def _move(stage: Path, place: CasePlace, record: CaseRecord) -> None:
     try:
         write_record(record, stage / place.record.name)
-        _flush(stage / "original")
+        for part in ("original", "predictions", "revisions"):
+            _flush(stage / part)
         _flush(stage)
         place.folder.parent.mkdir(exist_ok=True)
         stage.rename(place.folder)
@@ -95,8 +97,9 @@ def _move(stage: Path, place: CasePlace, record: CaseRecord) -> None:
 
 def _copy(atlas: Atlas, entry: Entry, record: CaseRecord, twin: str) -> Added:
     said = f"has the same voxels as {twin}: not added again"
-    if entry.found.labels is not None and _give_labels(atlas.place.case(twin), entry, record):
-        return Added(entry.found.name, twin, "labelled", f"has the same voxels as {twin}, which got its labels")
+    got = _give(atlas.place.case(twin), entry, record)
+    if got:
+        return Added(entry.found.name, twin, "labelled", f"has the same voxels as {twin}, which got its {got}")
     if entry.found.labels is not None:
         said += ", nor its labels; --keep-duplicates adds both"
     return Added(entry.found.name, twin, "copy", said)
@@ -109,8 +112,8 @@ def _read_again(atlas: Atlas, entry: Entry, record: CaseRecord, case: str) -> Ad
     name = entry.found.name
     if old.voxels_sha256 != record.voxels_sha256:
         return Added(name, case, "changed", f"is another scan now than {case}, which was added from it and stays")
-    if _give_labels(place, entry, record):
-        return Added(name, case, "labelled", f"{case} got its labels")
+    if got := _give(place, entry, record):
+        return Added(name, case, "labelled", f"{case} got its {got}")
     if entry.found.labels is not None and not _same_labels(place, entry):
         said = f"has other labels now than {case} has, which stay; 'ctatlas revise import' brings corrections in"
         return Added(name, case, "changed", said)
@@ -120,15 +123,45 @@ def _read_again(atlas: Atlas, entry: Entry, record: CaseRecord, case: str) -> Ad
     return Added(name, case, "known")
 
 
+def _give(place: CasePlace, entry: Entry, record: CaseRecord) -> str:
+    """Give a case on the same grid what it lacks of what was read; return in words what that is."""
+    staged = CasePlace(entry.stage)
+    if not read_record(CaseRecord, place.record).grid.grid().same_place(record.grid.grid()):
+        return ""
+    revisions = [take_over(place, folder) for folder in staged.revisions()]
+    predictions = [folder for folder in staged.predictions() if not place.prediction(member_of(folder)).exists()]
+    for folder in predictions:
+        target = place.prediction(member_of(folder))
+        try:
+            target.parent.mkdir(exist_ok=True)
+            folder.rename(target)
+            _flush(target.parent)
+        except OSError as error:
+            raise OutputError(f"{target}: can't be put there ({error.strerror})") from error
+    got = {
+        "labels": _give_labels(place, entry, record),
+        "predictions": bool(predictions),
+        "corrected masks": any(revisions),
+    }
+    if any(got.values()):
+        _stamp(place, entry)
+    return " and ".join(what for what, is_new in got.items() if is_new)
+
+
+def _stamp(place: CasePlace, entry: Entry) -> None:
+    """Remember the files as they are now, if the case was read from them."""
+    old = read_record(CaseRecord, place.record)
+    if old.origin == entry.origin and old.origin_stamp != entry.stamp:
+        write_record(old.model_copy(update={"origin_stamp": entry.stamp}), place.record)
+
+
 def _give_labels(place: CasePlace, entry: Entry, record: CaseRecord) -> bool:
     """Move labels to a case that has none and lies on the same grid; its record is written last."""
     old = read_record(CaseRecord, place.record)
     staged = CasePlace(entry.stage).original
-    if place.original.exists() or not staged.is_dir() or not old.grid.grid().same_place(record.grid.grid()):
+    if place.original.exists() or not staged.is_dir():
         return False
     changes: dict[str, object] = {"label_set": record.label_set, "split": old.split or record.split}
-    if old.origin == entry.origin:
-        changes["origin_stamp"] = entry.stamp
     try:
         _flush(staged)
         staged.rename(place.original)

@@ -97,7 +97,7 @@ def origin_of(path: Path, inside: str, key: Key) -> str:
 
 def stamp_of(found: Found) -> str:
     """Hash the sizes and times of a case's files: alike means that they need not be read again."""
-    facts = [_stats(path) for path in (found.source.path, found.labels) if path is not None]
+    facts = [_stats(path) for path in found.paths]
     return sha256_json([facts, found.label_set and Path(found.label_set).name])
 
 

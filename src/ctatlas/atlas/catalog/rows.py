@@ -150,7 +150,7 @@ def _attention(place: CasePlace, _: str) -> Rows:
                 "ml": attention.ml,
                 "score": attention.score,
                 "n_hotspots": len(spots),
-                "minutes": sum(spot.minutes for spot in spots),
+                "minutes": float(sum(spot.minutes for spot in spots)),
             },
         )
 

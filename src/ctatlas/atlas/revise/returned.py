@@ -90,7 +90,7 @@ def read_returned(path: Path, grid: Grid, set_name: str) -> Returned:
     if structure is None and stem(path).casefold() not in _LABEL_MAPS and not path.with_name(package.NAMES).is_file():
         raise ScanError(f"{path.name}: {_unknown(_plain_name(path))}; rename the file to <structure>.nii.gz")
     if structure is not None:
-        return Returned(path, _named(_one_mask(path, structure, grid), names, path))
+        return Returned(path, _named(one_mask(path, structure, grid), names, path))
     found = read_label_map(path)
     beside = path.with_name(package.NAMES)
     by_id = (read_label_set(beside) if beside.is_file() else names).labels
@@ -121,7 +121,14 @@ def _is_of_one_structure(file: Path) -> bool:
     return stem(file).casefold() not in _LABEL_MAPS
 
 
-def _one_mask(path: Path, structure: str, grid: Grid) -> Segmentation:
+def one_mask(path: Path, structure: str, grid: Grid) -> Segmentation:
+    """Read the mask of one structure, on a scan's grid.
+
+    Raises
+    ------
+    ScanError
+        When it can't be read, lies on another grid, or holds several numbers.
+    """
     found = read_label_map(path)
     values = ids_in(found.labels)
     if len(values) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import chain
@@ -74,7 +75,7 @@ def store_revision(
     if not masks:
         raise AtlasError(f"{place.case}: nothing was revised or reviewed; there is no revision to store")
     number = _next_number(place)
-    run: dict[str, object] = {"case": place.case, "key": "", "step": "revise", "step_version": STEP_VERSION}
+    run = _run(place)
     with result_folder(place.revision(number), run) as folder:
         record = RevisionRecord(
             number=number,
@@ -86,6 +87,29 @@ def store_revision(
             reviewed=tuple(sorted(masks)),
             masks={name: _written(masks[name], before.get(name), grid, folder / f"{name}{MASK}") for name in changed},
         )
+        write_record(record, folder / REVISION)
+        run |= {"key": sha256_json(record.model_dump()), "ctatlas": ctatlas.__version__}
+    return record
+
+
+def take_over(place: CasePlace, staged: Path) -> RevisionRecord | None:
+    """Make a whole revision that lies elsewhere the case's next one, unless it has the same by the same author.
+
+    Raises
+    ------
+    AtlasError
+        When either is damaged.
+    OutputError
+        When the folder can't be written to.
+    """
+    new = read_record(RevisionRecord, staged / REVISION)
+    if any(_is_same(old, new) for old in revision_records(place).values()):
+        return None
+    record = new.model_copy(update={"number": _next_number(place)})
+    run = _run(place)
+    with result_folder(place.revision(record.number), run) as folder:
+        for name in record.masks:
+            shutil.copyfile(staged / f"{name}{MASK}", folder / f"{name}{MASK}")
         write_record(record, folder / REVISION)
         run |= {"key": sha256_json(record.model_dump()), "ctatlas": ctatlas.__version__}
     return record
@@ -108,6 +132,15 @@ def revision_records(place: CasePlace) -> dict[int, RevisionRecord]:
         record = read_record(RevisionRecord, folder / REVISION)
         records[record.number] = record
     return records
+
+
+def _run(place: CasePlace) -> dict[str, object]:
+    return {"case": place.case, "key": "", "step": "revise", "step_version": STEP_VERSION}
+
+
+def _is_same(old: RevisionRecord, new: RevisionRecord) -> bool:
+    masks = [{name: mask.sha256 for name, mask in record.masks.items()} for record in (old, new)]
+    return (old.author, old.tool, masks[0]) == (new.author, new.tool, masks[1])
 
 
 def _refuse_what_cannot_be(

@@ -32,6 +32,17 @@ def read_start(path: Path) -> Dataset:
     return _read(path, pixels=False)
 
 
+def read_whole(path: Path) -> Dataset:
+    """Read a file with its pixels, which stay as they are stored.
+
+    Raises
+    ------
+    ScanError
+        As `read_start`.
+    """
+    return _read(path, pixels=True)
+
+
 def deidentify_file(source: Path, target: Path, name: str, key: Key, *, allow_head: bool) -> Written:
     """Make a de-identified file of a DICOM file.
 

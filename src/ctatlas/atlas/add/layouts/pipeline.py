@@ -1,21 +1,30 @@
 """What the published pipeline leaves, `<dataset>/<case>/`, and what it assembles, `<dataset>_<case>/`.
 
-`ct.nii.gz`, `original_label.nii.gz`, and predictions in `backbones/`, `average/` and `pseudo_label.nii.gz`. Only scans
-and original labels are taken: predictions are made anew, so that each has its provenance.
+`ct.nii.gz`, `original_label.nii.gz`; predictions in `backbones/<network>/` and `average/`, the masks that annotators
+put beside these as `average/segmentations/<organ>_revised.nii.gz`. Once assembled: `pseudo_label.nii.gz` and
+`segmentations/<organ>.nii.gz`, and under a version's name (`_V1`) what the networks said before people corrected it.
+
+Source: reference/abdomenatlas.md §1.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ctatlas.atlas.add.found import Ask, Found, Listing, printable, scan_at
+from ctatlas.atlas.add.found import Ask, Found, GivenMask, GivenPrediction, Listing, printable, scan_at
 from ctatlas.atlas.add.layouts.reading import numbers_of
+from ctatlas.atlas.members import GIVEN
 from ctatlas.volume import safe_name
 
+_ENDING = ".nii.gz"
 _CT, _ORIGINAL = "ct.nii.gz", "original_label.nii.gz"
 _SIGNS = (_ORIGINAL, "backbones", "average", "pseudo_label.nii.gz")
-_PREDICTED = ("backbones", "average", "pseudo_label.nii.gz")
+_PSEUDO, _MASKS, _SOFT = "pseudo_label", "segmentations", "soft_pred"
+_REVISED = "_revised"
+_NUMBERS = "universal-32"
+_PIPELINE = "published pipeline"
 
 
 def fits(source: Path) -> bool:
@@ -27,7 +36,6 @@ def fits(source: Path) -> bool:
 def listed(source: Path, ask: Ask) -> Listing:
     """List the cases; each is called by its dataset and its own name, so that no two are taken for one."""
     found = []
-    n_predicted = 0
     for folder in _cases(source):
         parts = folder.relative_to(source).parts
         inside = parts[0] if len(parts) > 1 else ""
@@ -39,12 +47,60 @@ def listed(source: Path, ask: Ask) -> Listing:
             numbers, left_out = numbers_of(["_".join(parts), *parts, source.resolve().name], label, ask)
         name = parts[-1]
         case = name if name.startswith(dataset) else f"{dataset}_{name}"
-        n_predicted += any((folder / made).exists() for made in _PREDICTED)
         labels = label if numbers else None
         scan = scan_at(folder / _CT, ask)
-        found.append(Found(printable(name), dataset, case, scan, labels, numbers, left_out, ask.split))
-    remarks = (f"{n_predicted} cases have predictions, which are not taken: 'ctatlas predict' makes them anew",)
-    return Listing("pipeline", tuple(found), remarks=remarks if n_predicted else ())
+        one = Found(printable(name), dataset, case, scan, labels, numbers, left_out, ask.split)
+        found.append(replace(one, predictions=tuple(_predictions(folder)), revised=tuple(_revised(folder))))
+    return Listing("pipeline", tuple(found), remarks=tuple(_remarks(found)))
+
+
+def _predictions(folder: Path) -> Iterator[GivenPrediction]:
+    """Yield what each network, their average, or the assembled label says; before people corrected it, if that came."""
+    for place in (*sorted(folder.glob("backbones/*")), folder / "average"):
+        if (labels := place / f"{_PSEUDO}{_ENDING}").is_file():
+            soft = place / _SOFT
+            looked_for = tuple(_masks_in(place / _MASKS))
+            yield GivenPrediction(safe_name(place.name), labels, _NUMBERS, looked_for, soft if soft.is_dir() else None)
+    version = _version(folder)
+    labels = folder / f"{_PSEUDO}{version}{_ENDING}"
+    if labels.is_file():
+        masks = [name for name in _masks_in(folder / _MASKS) if not (version and name.endswith(version))]
+        yield GivenPrediction(_PSEUDO, labels, _NUMBERS, tuple(masks))
+
+
+def _revised(folder: Path) -> Iterator[GivenMask]:
+    """Yield the masks that annotators corrected."""
+    average = _masks_in(folder / "average" / _MASKS)
+    for name, path in average.items():
+        if name.endswith(_REVISED):
+            organ = name.removesuffix(_REVISED)
+            yield GivenMask(organ, _NUMBERS, path, average.get(organ), _PIPELINE)
+    version, assembled = _version(folder), _masks_in(folder / _MASKS)
+    for name, path in assembled.items():
+        organ = name.removesuffix(version) if version else name
+        if organ != name and organ in assembled:
+            yield GivenMask(organ, _NUMBERS, assembled[organ], path, _PIPELINE)
+
+
+def _version(folder: Path) -> str:
+    """Return the suffix of what networks said before people corrected it (`_V1`), the first where there are several."""
+    stems = sorted(path.name.removesuffix(_ENDING) for path in folder.glob(f"{_PSEUDO}_*{_ENDING}"))
+    return stems[0].removeprefix(_PSEUDO) if stems else ""
+
+
+def _masks_in(folder: Path) -> dict[str, Path]:
+    """Return the masks of a folder by their names."""
+    paths = sorted(folder.glob(f"[!.]*{_ENDING}"))
+    return {path.name.removesuffix(_ENDING): path for path in paths}
+
+
+def _remarks(found: Sequence[Found]) -> Iterator[str]:
+    networks = dict.fromkeys(f"{GIVEN}{one.name}" for case in found for one in case.predictions)
+    if networks:
+        n = sum(bool(case.predictions) for case in found)
+        yield f"{n} cases have predictions; to have them used, add to the members in atlas.toml: {', '.join(networks)}"
+    if n := sum(bool(case.revised) for case in found):
+        yield f"{n} cases have corrected masks, which become revisions by 'source'"
 
 
 def _cases(source: Path) -> Iterator[Path]:
