@@ -11,6 +11,7 @@ from ctatlas import errors
         (errors.ScanError, ValueError),
         (errors.ModelError, ValueError),
         (errors.AtlasError, ValueError),
+        (errors.TableError, ValueError),
         (errors.InstallError, RuntimeError),
         (errors.OutputError, OSError),
     ],

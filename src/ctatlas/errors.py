@@ -4,6 +4,7 @@
     ├── ScanError(ValueError)       the scan: unreadable, not a CT, irregular, empty
     ├── ModelError(ValueError)      the model or its words: unknown or broken model, card, structure, label set
     ├── AtlasError(ValueError)      the atlas folder
+    ├── TableError(ValueError)      a table of numbers or facts that others made: results, metadata
     ├── InstallError(RuntimeError)  the installation: a package, an extra or a setting is missing or wrong
     └── OutputError(OSError)        the place to write to: no permission, disk full, something stands there already
 
@@ -39,6 +40,10 @@ class ModelError(CtatlasError, ValueError):
 
 class AtlasError(CtatlasError, ValueError):
     """Refuse an atlas folder."""
+
+
+class TableError(CtatlasError, ValueError):
+    """Refuse a table of numbers or facts: results of models, metadata of cases."""
 
 
 class InstallError(CtatlasError, RuntimeError):

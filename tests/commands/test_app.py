@@ -28,7 +28,7 @@ def test_help_lists_every_command_under_its_heading_with_an_example(ctatlas: Ter
 
 
 def test_help_lists_no_command_that_is_not_built(ctatlas: Terminal) -> None:
-    for name in ("benchmark", "nnunet", "train", "serve"):
+    for name in ("nnunet", "train", "serve"):
         assert f"│ {name} " not in ctatlas("--help").out
 
 
