@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.uid import SegmentationStorage
 
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume import Grid, ScanFacts, Segmentation, SliceFacts, Volume, read, read_segmentation
@@ -137,8 +138,27 @@ def test_of_a_label_map_dciodvfy_dislikes_only_what_is_newer_than_itself(tmp_pat
     scan, ct = series(tmp_path)
     drawn = Segmentation.from_masks(scan.grid, some_masks(scan.grid))
     write_dicom_seg(drawn, scan, ct, tmp_path / "seg.dcm", algorithm=MODEL, kind="labelmap")
-    newer = ("SegmentNumber not monotonically increasing from one by one", "Information Object Not found")
-    assert [line for line in dciodvfy_errors(tmp_path / "seg.dcm") if not any(text in line for text in newer)] == []
+    assert dciodvfy_errors(tmp_path / "seg.dcm") == [
+        "Error - </SegmentSequence(0062,0002)[1]/SegmentNumber(0062,0004)> - SegmentNumber not monotonically increasing"
+        " from one by one - have SegmentSequence item number 1 (from one) with SegmentNumber of 0",  # the background
+        "Error - Information Object Not found",
+    ]
+    assert dciodvfy_errors(told_as_fractions(tmp_path / "seg.dcm")) == []
+
+
+def told_as_fractions(label_map: Path) -> Path:
+    """Copy a label map as the kind of SEG with the same pixels and modules that dciodvfy of 2022 knows."""
+    dataset = pydicom.dcmread(label_map)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = SegmentationStorage
+    dataset.SegmentationType, dataset.SegmentationFractionalType = "FRACTIONAL", "OCCUPANCY"
+    dataset.MaximumFractionalValue = 255
+    dataset.SegmentSequence = dataset.SegmentSequence[1:]  # without the background
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        frame.SegmentIdentificationSequence = [Dataset()]
+        frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 1
+    copy = label_map.with_name("fractions.dcm")
+    dataset.save_as(copy)
+    return copy
 
 
 def test_says_what_was_drawn_by_whom_on_which_images(tmp_path: Path) -> None:
