@@ -134,8 +134,10 @@ def test_masks_are_not_mixed_with_others(ctatlas: Terminal, tmp_path: Path) -> N
 
 # What cannot be meant is refused: file names are those that `things` makes.
 REFUSED = {
-    "a.nrrd ct.dcm": "scans are not .dcm files; expected .mha, .nii.gz, .nii, .nrrd, or a folder",
-    "a.nrrd ct.mhd": "scans are not .mhd files",
+    "a.nrrd ct.dcm": "scans are not .dcm files; expected .mha, .mhd, .nii.gz, .nii, .nrrd, .nhdr, or a folder",
+    "a.nrrd LIST.mhd": "no header can name 'LIST.zraw'; choose a name of letters",
+    "a.nrrd note.mhd": "note.zraw: stands there already",
+    "a.nrrd ct.hdr": "scans are not .hdr files",
     "a.nrrd ct.jpg": "scans are not .jpg files",
     "a.nrrd ct.seg.nrrd": "expected labels",
     "a.nrrd ct.mha --as masks": "expected labels",
@@ -185,6 +187,7 @@ def things(folder: Path) -> dict[str, bytes]:
         (folder / name).mkdir()
     (folder / "full" / "x").write_text("mine")
     (folder / "note.txt").write_text("mine")
+    (folder / "note.zraw").write_text("mine")
     for name in ("x.nrrd", "y.nrrd"):
         (folder / "many" / name).write_bytes((folder / "a.nrrd").read_bytes())
     return files_in(folder)

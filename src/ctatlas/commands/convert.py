@@ -69,7 +69,7 @@ def convert(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Convert scans to .nii.gz, .nii, .nrrd or .mha; masks to a folder, .nii.gz, .seg.nrrd, .seg.dcm or .rtstruct.dcm.
+    """Convert scans to .nii.gz, .nrrd, .nhdr, .mha or .mhd; masks to a folder, .nii.gz, .seg.nrrd or a DICOM object.
 
     What IN is, its content says. Of many scans each becomes a file in the folder OUT; one that fails does not stop the
     others: it is a row in OUT/failures.csv, and the exit code is 3.

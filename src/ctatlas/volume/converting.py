@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ctatlas.errors import OutputError
 from ctatlas.progress import Progress
 from ctatlas.volume.choices import MaskChoices
+from ctatlas.volume.formats.detached import data_file
 from ctatlas.volume.opening import opened
 from ctatlas.volume.reading_masks import read_segmentation, segmentation_kind
 from ctatlas.volume.writing import SEGMENTATION_WRITERS, VOLUME_WRITERS, Writer, write, writer_kind
@@ -112,7 +113,9 @@ def convert_scan(
     ScanError, OutputError
         When it cannot be read without guessing, or not written.
     """
-    _refuse_to_replace(file, overwrite=overwrite)
+    for written in (file, data_file(file)):
+        if written is not None:
+            _refuse_to_replace(written, overwrite=overwrite)
     progress.stage("read", 1)
     scan = source.read()
     progress.stage("write", 1)

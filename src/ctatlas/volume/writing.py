@@ -43,9 +43,9 @@ class Writer:
 
 
 VOLUME_WRITERS = {
-    "metaimage": Writer("ctatlas.volume.formats.metaimage:write_volume", (".mha",)),
+    "metaimage": Writer("ctatlas.volume.formats.metaimage:write_volume", (".mha", ".mhd")),
     "nifti": Writer("ctatlas.volume.formats.nifti:write_volume", (".nii.gz", ".nii")),
-    "nrrd": Writer("ctatlas.volume.formats.nrrd:write_volume", (".nrrd",)),
+    "nrrd": Writer("ctatlas.volume.formats.nrrd:write_volume", (".nrrd", ".nhdr")),
 }
 SEGMENTATION_WRITERS = {
     "masks": Writer("ctatlas.volume.formats.mask_folder:write"),
@@ -70,8 +70,9 @@ def write(
     ----------
     scan_or_masks : Volume or Segmentation
     path : Path or str
-        For a scan a `.nii.gz`, `.nii`, `.nrrd` or `.mha` file; for a segmentation a `.seg.nrrd`, a label map `.nii.gz`,
-        a DICOM object `.seg.dcm` or `.rtstruct.dcm`, or a folder of `<structure>.nii.gz`, made where missing.
+        For a scan a `.nii.gz`, `.nii`, `.nrrd` or `.mha` file, or a header `.nhdr` or `.mhd` that gets a file of voxels
+        beside it; for a segmentation a `.seg.nrrd`, a label map `.nii.gz`, a DICOM object `.seg.dcm` or
+        `.rtstruct.dcm`, or a folder of `<structure>.nii.gz`, made where missing.
     choices : MaskChoices, optional
         For a segmentation: the label set that gives names and ids; for DICOM objects the scan and its source.
     kind : str, optional

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import tracemalloc
 import zlib
@@ -98,7 +99,7 @@ def test_what_simpleitk_writes(tmp_path: Path, ending: str, code: str, packed: b
 
 
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", [*ENDINGS, *DETACHED])
 def test_simpleitk_reads_what_we_write(tmp_path: Path, ending: str, code: str) -> None:
     grid = oblique_grid(code)
     write(Volume(counted(grid), grid), tmp_path / f"ct{ending}")
@@ -111,7 +112,7 @@ def test_simpleitk_reads_what_we_write(tmp_path: Path, ending: str, code: str) -
 
 
 @given(grids().filter(lambda grid: min(grid.shape) > 1), st.sampled_from([np.int16, np.float32]))
-@pytest.mark.parametrize("ending", [*ENDINGS, ".nii", ".nii.gz"])
+@pytest.mark.parametrize("ending", [*ENDINGS, *DETACHED, ".nii", ".nii.gz"])
 @ONE_FOLDER
 def test_what_was_written_comes_back(tmp_path: Path, ending: str, grid: Grid, dtype: type) -> None:
     array = counted(grid).astype(dtype) + (dtype(0.25) if dtype is np.float32 else dtype(0))
@@ -151,7 +152,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path, ending: str) -> None:
     assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"another-name{ending}").read_bytes()
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", [*ENDINGS, *DETACHED])
 def test_a_sheared_grid_is_not_written(tmp_path: Path, ending: str) -> None:
     affine = np.eye(4)
     affine[1, 2] = 0.3
@@ -166,6 +167,65 @@ def test_metaimage_keeps_the_size_of_its_data(tmp_path: Path) -> None:
     text, _, data = (tmp_path / "ct.mha").read_bytes().partition(b"ElementDataFile = LOCAL\n")
     assert f"CompressedDataSize = {len(data):012d}".encode() in text
     assert zlib.decompress(data) == bytes_of(counted(grid))
+
+
+@pytest.mark.parametrize(("ending", "voxels"), [(".mhd", "ct 1.zraw"), (".nhdr", "ct 1.raw.gz")])
+def test_a_header_and_its_voxels_are_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, voxels: str
+) -> None:
+    path, grid = tmp_path / f"ct 1{ending}", oblique_grid()
+    write(Volume(counted(grid), grid), path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert before.keys() == {path.name, voxels}
+    for n_done in range(2):
+        fails_after(n_done, monkeypatch)
+        with pytest.raises(OutputError, match="the disk is full"):
+            write(Volume(counted(grid) + np.int16(1), grid), path)
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    monkeypatch.undo()
+    write(Volume(counted(grid) + np.int16(1), grid), path)
+    assert np.array_equal(read(path).array, counted(grid) + 1)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def fails_after(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full when bytes of the n-th file and of all later ones are flushed to it."""
+    done: list[int] = []
+
+    def fsync(_: int) -> None:
+        done.append(n)
+        if len(done) > n:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+
+
+@pytest.mark.parametrize("ending", DETACHED)
+def test_an_old_header_never_stands_beside_new_voxels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path, grid = tmp_path / f"ct{ending}", oblique_grid()
+    write(Volume(counted(grid), grid), path)
+    stood = []
+
+    def replace(self: Path, target: Path) -> Path:
+        stood.append((target.name, path.exists()))
+        return real(self, target)
+
+    real = Path.replace
+    monkeypatch.setattr(Path, "replace", replace)
+    write(Volume(counted(grid), grid), path)
+    assert [there for _, there in stood] == [False, False]
+    assert stood[1][0] == path.name
+
+
+@pytest.mark.parametrize("name", ["50%", " a", "List of mine", "local", "a\\b", "a\nb", "C:", ".x"])
+@pytest.mark.parametrize("ending", DETACHED)
+def test_a_name_that_means_something_in_a_header_is_not_written(tmp_path: Path, ending: str, name: str) -> None:
+    grid = oblique_grid()
+    with pytest.raises(OutputError, match="no header can name"):
+        write(Volume(counted(grid), grid), tmp_path / f"{name}{ending}")
+    assert list(tmp_path.iterdir()) == []
 
 
 # types, orders, encodings

@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from ctatlas.errors import ScanError
+from ctatlas.atomic import whole_file
+from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.limits import AT_MOST_ALONG_AXIS
+
+_DATA_ENDINGS = {".mhd": ".zraw", ".nhdr": ".raw.gz"}  # as ITK and 3D Slicer call them
+_SAYABLE = re.compile(r"(?!list|local)[\w+(-][\w .+()-]*", re.IGNORECASE)  # the rest means something in some header
+
+
+def data_file(header: Path) -> Path | None:
+    """Return which file beside a header gets the voxels when it is written; None where they follow the header."""
+    ending = _DATA_ENDINGS.get(header.suffix.lower())
+    return header.with_suffix(ending) if ending else None
+
+
+@contextmanager
+def whole_files(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a header and where its voxels go, the same file unless the header's ending says otherwise.
+
+    Both appear when the block has ended well, the header last and never beside the voxels of another.
+
+    Raises
+    ------
+    OutputError
+        When a place cannot be written to, or no header can name it.
+    """
+    data = data_file(path)
+    if data is not None and not _SAYABLE.fullmatch(data.name):
+        raise OutputError(f"{path}: no header can name {data.name!r}; choose a name of letters, digits, - and _.")
+    with whole_file(path) as header:
+        if data is None:
+            yield header, header
+            return
+        with whole_file(data) as voxels:
+            yield header, voxels
+            for file in (voxels, header):
+                file.flush()
+                os.fsync(file.fileno())  # for the disk may be full
+            path.unlink(missing_ok=True)
 
 
 def beside(header: Path, name: str) -> Path:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from ctatlas.atomic import whole_file
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats import gzip_stream
-from ctatlas.volume.formats.detached import beside
+from ctatlas.volume.formats.detached import beside, data_file, whole_files
 from ctatlas.volume.formats.metaimage_header import RAS_FROM_LPS, TYPES, read_meta_header
 from ctatlas.volume.formats.text_header import said_in_a_line, stream_of
 from ctatlas.volume.formats.voxels import (
@@ -89,19 +88,21 @@ def data_files(path: Path) -> list[Path]:
 
 
 def write_volume(volume: Volume, path: Path) -> None:
-    """Write a scan's HU as they are, int16 or float32, compressed behind their header."""
+    """Write a scan's HU as they are, int16 or float32, compressed behind their header, or beside it for `.mhd`."""
     refuse_shear(volume.grid, path)
-    with whole_file(path) as file:
-        file.write(_header_text(volume.grid, volume.array.dtype.str[1:], 0))
-        start = file.tell()
+    data = data_file(path)
+    told = {"kind": volume.array.dtype.str[1:], "data": data.name if data else "LOCAL"}
+    with whole_files(path) as (header, voxels):
+        header.write(_header_text(volume.grid, n_bytes=0, **told))
+        start = voxels.tell()
         deflate = gzip_stream.deflating()
         for piece in pieces_of(volume.array):
-            file.write(deflate.compress(piece))
-        file.write(deflate.flush())
-        n_bytes = file.tell() - start
-        file.seek(0)
-        file.write(_header_text(volume.grid, volume.array.dtype.str[1:], n_bytes))
-        file.seek(0, 2)
+            voxels.write(deflate.compress(piece))
+        voxels.write(deflate.flush())
+        n_bytes = voxels.tell() - start
+        header.seek(0)
+        header.write(_header_text(volume.grid, n_bytes=n_bytes, **told))
+        header.seek(0, 2)
 
 
 @contextmanager
@@ -111,7 +112,7 @@ def _opened(path: Path, choices: Choices = AS_IT_IS) -> Iterator[tuple[StoredIma
         yield numbers.image, stream_of(numbers, file, path)
 
 
-def _header_text(grid: Grid, kind: str, n_bytes: int) -> bytes:
+def _header_text(grid: Grid, *, kind: str, n_bytes: int, data: str) -> bytes:
     lps = grid.affine[:3] * RAS_FROM_LPS[:, None] + 0.0  # no -0.0
     directions = lps[:, :3] / np.asarray(grid.spacing_mm)
     return (
@@ -127,7 +128,7 @@ def _header_text(grid: Grid, kind: str, n_bytes: int) -> bytes:
         f"ElementSpacing = {_words(np.asarray(grid.spacing_mm))}\n"
         f"DimSize = {' '.join(map(str, grid.shape))}\n"
         f"ElementType = {_NAME_OF[kind]}\n"
-        "ElementDataFile = LOCAL\n"
+        f"ElementDataFile = {data}\n"
     ).encode()
 
 

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ctatlas.atomic import whole_file
 from ctatlas.errors import ScanError
 from ctatlas.volume.choices import AS_IT_IS, Choices
 from ctatlas.volume.formats import gzip_stream
-from ctatlas.volume.formats.detached import beside
+from ctatlas.volume.formats.detached import beside, data_file, whole_files
 from ctatlas.volume.formats.nrrd_header import NrrdHeader, read_nrrd_header
 from ctatlas.volume.formats.text_header import said_in_a_line, stream_of
 from ctatlas.volume.formats.voxels import (
@@ -120,11 +119,13 @@ def opened_nrrd(path: Path, choices: Choices = AS_IT_IS) -> Iterator[tuple[NrrdH
 
 
 def write_volume(volume: Volume, path: Path) -> None:
-    """Write a scan's HU as they are, int16 or float32, gzipped behind their header."""
+    """Write a scan's HU as they are, int16 or float32, gzipped behind their header, or beside it for `.nhdr`."""
     refuse_shear(volume.grid, path)
-    with whole_file(path) as file:
-        file.write(header_text(volume.grid, volume.array.dtype.str[1:]).encode())
-        with gzip_stream.compressing_scan(file) as packed:
+    data = data_file(path)
+    with whole_files(path) as (header, voxels):
+        fields = f"data file: {data.name}\n" if data else ""
+        header.write(header_text(volume.grid, volume.array.dtype.str[1:], fields=fields).encode())
+        with gzip_stream.compressing_scan(voxels) as packed:
             for piece in pieces_of(volume.array):
                 packed.write(piece)
 
