@@ -134,6 +134,44 @@ def bootstrap(
     return Interval(float(low), float(high))
 
 
+def bootstrap_ratio(
+    parts: Sequence[float] | np.ndarray,
+    wholes: Sequence[float] | np.ndarray,
+    patients: Sequence[Hashable],
+    rng: np.random.Generator,
+    *,
+    draws: int = DRAWS,
+    confidence: float = CONFIDENCE,
+) -> Interval | None:
+    """Return the percentile interval of Σ parts / Σ wholes over patients drawn with replacement, all draws at once.
+
+    Parameters
+    ----------
+    parts, wholes : (n,) float
+        Such as the lesions found and those there are, a row a scan.
+    patients : sequence
+        Whose each row is.
+    rng, draws, confidence
+        As `bootstrap`.
+
+    Returns
+    -------
+    Interval or None
+        As `bootstrap`.
+    """
+    rows = _rows_by(patients)
+    if len(rows) < 2:
+        return None
+    sums = np.array([[np.take(one, own).sum() for one in (parts, wholes)] for own in rows], np.float64)
+    times = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=draws)
+    drawn = times @ sums
+    drawn = drawn[drawn[:, 1] > 0]
+    if len(drawn) < draws / 2:
+        return None
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high))
+
+
 def _rows_by(patients: Sequence[Hashable]) -> list[np.ndarray]:
     """Return each patient's rows, patients in the order of their first row."""
     rows: dict[Hashable, list[int]] = {}
