@@ -55,19 +55,20 @@ def worst_results(rows: Iterable[Measurement], n: int) -> list[Worst]:
 
 
 def _of_first_metric(rows: Iterable[Measurement]) -> Sequence[Measurement]:
-    """Return the rows by which results are judged; what fits perfectly is none of the worst."""
+    """Return the rows by which results are judged, at each structure's first tolerance; what is perfect is none."""
     every = list(rows)
-    if not every:
-        return []
-    metric, tolerance_mm = every[0].metric, every[0].tolerance_mm
-    of_it = [row for row in every if row.metric == metric and row.status in _SHOWN]
-    same = [row for row in of_it if row.tolerance_mm == tolerance_mm] if tolerance_mm in _tolerances(of_it) else of_it
-    perfect = {"higher": 1.0, "lower": 0.0, "zero": 0.0, "one": 1.0}[metrics()[metric].better]
-    return [row for row in same if row.value != perfect]
-
-
-def _tolerances(rows: Iterable[Measurement]) -> set[float | None]:
-    return {row.tolerance_mm for row in rows}
+    of_it = [row for row in every if row.metric == every[0].metric]
+    first: dict[str, float | None] = {}
+    for row in of_it:
+        first.setdefault(row.structure, row.tolerance_mm)
+    perfect = {"higher": 1.0, "lower": 0.0, "zero": 0.0, "one": 1.0}
+    return [
+        row
+        for row in of_it
+        if row.status in _SHOWN
+        and row.tolerance_mm == first[row.structure]
+        and row.value != perfect[metrics()[row.metric].better]
+    ]
 
 
 def _badness(row: Measurement) -> float:
