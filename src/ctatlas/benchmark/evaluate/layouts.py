@@ -82,6 +82,8 @@ def masks_in(place: Path, of: str = "") -> Listing:
     ScanError
         When nothing lies there that could hold masks.
     """
+    if of and not _is_atlas(place):
+        raise ScanError(f"{place}: is no atlas, so that it has no choice of masks; leave out {of!r}.")
     try:
         for layout, find in _LAYOUTS.items():
             if (found := find(place, of)) is not None:
@@ -117,10 +119,14 @@ def _file(place: Path, of: str) -> list[CaseMasks] | None:  # noqa: ARG001 - eve
 
 def _atlas(place: Path, of: str) -> list[CaseMasks] | None:
     """List an atlas's cases; what only a model says is no reference, so that `annotated` leaves it out."""
-    if not (place / "atlas.toml").is_file():
+    if not _is_atlas(place):
         return None
     folders = sorted(record.parent for record in (place / "cases").glob("*/case.json"))
     return [_of_atlas(folder, of or ASSEMBLED) for folder in folders]
+
+
+def _is_atlas(place: Path) -> bool:
+    return (place / "atlas.toml").is_file()
 
 
 def _of_atlas(folder: Path, of: str) -> CaseMasks:

@@ -48,6 +48,9 @@ def paired(gt: Listing, pred: Listing, images: Path | None = None) -> Pairing:
             f"none of the {len(gt.cases)} cases of the reference has a prediction: cases are matched by name, those of "
             f"the reference are {_some(gt)}, those of the predictions {_some(pred)}."
         )
+    faults = [f"{pair.case}: {pair.pred.fault}" for pair in pairs if pair.pred and pair.pred.fault]
+    if len(faults) == sum(pair.pred is not None for pair in pairs):
+        raise ScanError(f"no case has a prediction that can be read; {faults[0]}.")
     known = {each.case for each in gt.cases}
     return Pairing(pairs, tuple(each.case for each in pred.cases if each.case not in known and not each.fault))
 

@@ -38,6 +38,8 @@ from ctatlas.volume.names import unique_names
 STEP_VERSION = 1
 CASES = "cases"
 _AT_MOST_TABLE_BYTES = 2**20
+_ONE_SIDED = ("not_predicted", "not_annotated")
+_NAMED = 6  # structures that a refusal lists
 _VERSIONS_OF = ("numpy", "scipy", "numba", "pandas", "pyarrow")
 
 Tolerance = float | Sequence[float] | str | ToleranceSet
@@ -130,6 +132,7 @@ def evaluate(
         _refuse_nothing(outcomes)
         facts = _facts(measuring, options, outcomes)
         evaluation = gathered(outcomes, measuring, pairing.surplus, facts)
+        _refuse_nothing_in_common(evaluation)
         if folder is not None:
             shown = worst_results(evaluation.measurements, options.worst)
             pictures = _pictures(shown, pairing, measuring, options.workers, progress)
@@ -283,6 +286,17 @@ def _refuse_nothing(outcomes: Sequence[Outcome]) -> None:
     if outcomes and all(outcome.state == "failed" for outcome in outcomes):
         more = f" (and so for all {len(outcomes)} cases)" if len(outcomes) > 1 else ""
         raise ScanError(f"{outcomes[0].case}: {outcomes[0].reason}{more}")
+
+
+def _refuse_nothing_in_common(evaluation: Evaluation) -> None:
+    if evaluation.measurements:
+        return
+    of = {kind: [note.structure for note in evaluation.notes if note.kind == kind] for kind in _ONE_SIDED}
+    annotated, predicted = (", ".join(names[:_NAMED]) or "nothing" for names in of.values())
+    raise ScanError(
+        "no structure is annotated in a reference and told about by its prediction: references annotate "
+        f"{annotated}; predictions are of {predicted}. Name whose numbers or names these are: --label-set."
+    )
 
 
 def _facts(measuring: Measuring, options: Options, outcomes: Sequence[Outcome]) -> dict[str, object]:
