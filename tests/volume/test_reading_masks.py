@@ -192,3 +192,12 @@ def test_a_broken_preamble_of_a_dicom_file_is_one_line(tmp_path: Path, uid: byte
     (tmp_path / "seg.dcm").write_bytes(bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0, b"UL", 3) + b"abc" + element)
     with pytest.raises(ScanError, match=r"seg\.dcm: "):
         read_segmentation(tmp_path / "seg.dcm")
+
+
+def test_items_in_place_of_a_uid_are_one_line(tmp_path: Path) -> None:
+    unknown = struct.pack("<HHI", 0x2E38, 0x2E35, 2) + b"ab"
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(unknown)) + unknown
+    element = struct.pack("<HH2sHI", 2, 2, b"SQ", 0, len(item)) + item
+    (tmp_path / "seg.dcm").write_bytes(bytes(128) + b"DICM" + element)
+    with pytest.raises(ScanError, match=r"seg\.dcm: "):
+        read_segmentation(tmp_path / "seg.dcm")

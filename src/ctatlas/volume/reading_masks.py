@@ -158,17 +158,23 @@ def _holds_masks(folder: Path, *, surely: bool) -> bool:
 
 def _dicom_kind(path: Path) -> str:
     """Return which DICOM object a file is, by the SOP class that its beginning names."""
-    from pydicom.errors import InvalidDicomError
-    from pydicom.filereader import read_file_meta_info
-
-    from ctatlas.volume.formats.dicom.files import open_dicom, parser_errors, quietly
+    from ctatlas.volume.formats.dicom.files import parser_errors, quietly
 
     try:
         with quietly():
-            sop_class = read_file_meta_info(path).get("MediaStorageSOPClassUID", "")
-    except InvalidDicomError:  # without preamble, as some planning systems export
-        file = open_dicom(path, ("SOPClassUID",))
-        sop_class = file.dataset.get("SOPClassUID", "") if file else ""
+            return _DICOM_KINDS.get(str(_sop_class(path)), "")
     except parser_errors():
         return ""
-    return _DICOM_KINDS.get(str(sop_class), "")
+
+
+def _sop_class(path: Path) -> object:
+    from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_file_meta_info
+
+    from ctatlas.volume.formats.dicom.files import open_dicom
+
+    try:
+        return read_file_meta_info(path).get("MediaStorageSOPClassUID", "")
+    except InvalidDicomError:  # without preamble, as some planning systems export
+        file = open_dicom(path, ("SOPClassUID",))
+        return file.dataset.get("SOPClassUID", "") if file else ""

@@ -103,7 +103,19 @@ def _own_planes(seg: SegFile) -> Planes:
     check_shape((seg.columns, seg.rows, n), 1, seg.where)
     first, last = origins[along.argmin()], origins[along.argmax()]
     step = (last - first) / (n - 1) if n > 1 else normal * gap
-    return Planes(row, column, _pair(seg.spacing_mm), seg.rows, seg.columns, first + np.arange(n)[:, None] * step, gap)
+    even = first + np.arange(n)[:, None] * step
+    _check_one_stack(seg, origins - even[nearest_plane(along, even @ normal)[0]], normal)
+    return Planes(row, column, _pair(seg.spacing_mm), seg.rows, seg.columns, even, gap)
+
+
+def _check_one_stack(seg: SegFile, off_mm: np.ndarray, normal: np.ndarray) -> None:
+    """Refuse frames that lie aside of their place in an even stack, off by (n, 3) mm."""
+    aside = np.abs(off_mm - np.outer(off_mm @ normal, normal)).max()
+    if aside > _ONE_PLACE * min(seg.spacing_mm):
+        raise ScanError(
+            f"{seg.where}: its frames do not lie on top of each other (one is {aside:.2f} mm aside); expected one "
+            "stack. The header is broken."
+        )
 
 
 def _fits(gaps: np.ndarray, gap: float) -> bool:
