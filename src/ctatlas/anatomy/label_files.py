@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, cast
@@ -15,7 +16,8 @@ from ctatlas.errors import ModelError
 
 AT_MOST_BYTES = 2**20  # a hundred times the largest that is known
 LARGEST_ID = 2**16 - 1
-_BESIDES = {"background", "ignore"}  # nnU-Net's reserved names
+_IGNORE = "ignore"
+_BESIDES = {"background", _IGNORE}  # nnU-Net's reserved names
 _NO_FILE_NAME = re.compile(r"[/\\:\x00-\x1f]")
 
 
@@ -62,7 +64,7 @@ def read_label_set(path: Path | str, *, needs_known: bool = True) -> LabelSet:
         _refuse(place, f"has no tasks, so none called {task!r}")
     values = _values(place, table)
     owners, also = _owners(place, values, content.get("regions_class_order"))
-    found = _label_set(place, name, owners, also)
+    found = replace(_label_set(place, name, owners, also), ignored=_ignored(place, table))
     if needs_known and not found.labels:
         given = ", ".join(list(owners.values())[:8]) or "none"
         _refuse(place, f"names no structure that ctatlas knows; it names {given}")
@@ -118,6 +120,11 @@ def _values(place: str, table: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         if spelled.casefold() not in _BESIDES and numbers != (0,):
             values[spelled] = numbers
     return values
+
+
+def _ignored(place: str, table: Mapping[str, Any]) -> tuple[int, ...]:
+    given = [(value, key) if str(key).strip().isdecimal() else (key, value) for key, value in table.items()]
+    return tuple(_number(place, _IGNORE, number) for name, number in given if str(name).strip().casefold() == _IGNORE)
 
 
 def _number(place: str, name: str, given: object) -> int:

@@ -30,6 +30,8 @@ class LabelSet:
         Labels that hold both sides → the rule of `anatomy_rules` that parts them into left and right.
     also : mapping of int to tuple of str
         Labels whose voxels count for more structures than their own: the tumor in a liver is liver, too.
+    ignored : tuple of int
+        Labels of voxels of which nobody said what they are: nnU-Net's "ignore".
     """
 
     name: str
@@ -37,6 +39,7 @@ class LabelSet:
     native_names: Mapping[int, str]
     split: Mapping[int, str] = field(default_factory=dict)
     also: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    ignored: tuple[int, ...] = ()
 
     @property
     def annotated(self) -> tuple[str, ...]:

@@ -121,6 +121,36 @@ def test_names_that_no_structure_has_are_compared_as_they_are(nnunet: Path, tmp_
     assert {row.value for row in found.measurements} == {1.0}
 
 
+def test_voxels_that_the_reference_says_to_ignore_count_for_nothing(nnunet: Path, tmp_path: Path) -> None:
+    ignored = labels()
+    ignored[:, :, 12:] = 5
+    write_labels(ignored, grid(), nnunet / "labelsTr" / "belly_001.nii.gz")
+    described = NNUNET | {"labels": {**NNUNET["labels"], "ignore": 5}}  # type: ignore[dict-item]
+    (nnunet / "dataset.json").write_text(json.dumps(described))
+    label_map(tmp_path / "pred" / "belly_001.nii.gz")
+    (tmp_path / "pred" / "dataset.json").write_text(json.dumps(NNUNET))
+    found = ctatlas.evaluate(nnunet, tmp_path / "pred", **DSC)
+    of_it = {row.structure: (row.status, row.value) for row in found.measurements if row.case == "belly_001"}
+    assert of_it["liver"] == ("ok", 1.0)
+    assert not [note for note in found.notes if note.kind == "unknown_label"]
+
+
+def test_numbers_without_names_are_known_to_be_absent_where_they_are_not(tmp_path: Path) -> None:
+    without = labels()
+    without[without == 4] = 0
+    strange = without.copy()
+    strange[:2, :2, :2] = 9
+    for case, gt, pred in (("a", labels(), without), ("b", without, labels()), ("c", without, strange)):
+        for side, values in (("gt", gt), ("pred", pred)):
+            (tmp_path / side).mkdir(exist_ok=True)
+            write_labels(values, grid(), tmp_path / side / f"{case}.nii.gz")
+    found = ctatlas.evaluate(tmp_path / "gt", tmp_path / "pred", **DSC)
+    of_4 = {row.case: row.status for row in found.measurements if row.structure == "label_4"}
+    assert of_4 == {"a": "pred_absent", "b": "gt_absent"}
+    assert "label_9" not in {row.structure for row in found.measurements}
+    assert [note.structure for note in found.notes if note.kind == "not_annotated"] == ["label_9"]
+
+
 def test_combined_labels_of_different_label_sets(tmp_path: Path) -> None:
     amos = {"spleen": 1, "kidney_right": 2, "kidney_left": 3, "liver": 6}
     total = {"spleen": 1, "kidney_right": 2, "kidney_left": 3, "liver": 5}

@@ -12,7 +12,7 @@ from ctatlas.benchmark.evaluate.geometry import GeometryError, on_one_grid
 from ctatlas.benchmark.evaluate.layouts import CaseMasks
 from ctatlas.benchmark.evaluate.matching import matched, put_together
 from ctatlas.benchmark.evaluate.notes import Note
-from ctatlas.benchmark.evaluate.reading import Masks, read_masks
+from ctatlas.benchmark.evaluate.reading import IGNORED, Masks, read_masks
 from ctatlas.benchmark.evaluate.sides import mirrored, swapped_sides
 from ctatlas.errors import CtatlasError
 from ctatlas.hashing import sha256_file, sha256_json
@@ -78,6 +78,8 @@ class CaseResult:
         Of the files of both sides; empty where there are none.
     told : tuple of str
         All structures that the prediction tells about.
+    supposed : tuple of str
+        Numbers without names that only the prediction has: whether the references know them shows in other cases.
     untold, not_annotated : tuple of str
         Structures that only the reference or only the prediction tells about.
     """
@@ -87,6 +89,7 @@ class CaseResult:
     reason: str = ""
     rows: tuple[Measurement, ...] = ()
     told: tuple[str, ...] = ()
+    supposed: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
     not_annotated: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
@@ -103,7 +106,7 @@ class CaseResult:
         words: dict[str, object] = dict(record)
         for name, kind in (("rows", Measurement), ("notes", Note)):
             words[name] = tuple(kind(**row) for row in words[name])  # type: ignore[attr-defined]
-        for name in ("told", "untold", "not_annotated"):
+        for name in ("told", "supposed", "untold", "not_annotated"):
             words[name] = tuple(words[name])  # type: ignore[arg-type]
         return cls(**words)  # type: ignore[arg-type]
 
@@ -150,9 +153,15 @@ def _content(masks: CaseMasks) -> str:
 
 
 def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseResult:
-    match = matched(gt.told, pred.told, measuring.structures)
     notes = (*gt.notes, *pred.notes, *_background(gt, "reference"), *_background(pred, "prediction"))
-    known = partial(CaseResult, case, told=pred.told, untold=match.untold, not_annotated=match.not_annotated)
+    supposed: tuple[str, ...] = ()
+    if gt.is_numbered and pred.is_numbered:  # without names, a number that is not there is known to be absent
+        supposed = tuple(name for name in pred.told if name not in gt.told)
+        gt, pred = _with_empty(gt, pred.told), _with_empty(pred, gt.told)
+    match = matched(gt.told, pred.told, measuring.structures)
+    known = partial(
+        CaseResult, case, told=pred.told, supposed=supposed, untold=match.untold, not_annotated=match.not_annotated
+    )
     try:
         placed = on_one_grid(
             gt.segmentation, pred.segmentation, has_part=gt.has_part or pred.has_part, resample=measuring.resample
@@ -160,10 +169,29 @@ def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseRe
     except GeometryError as error:
         rows = rows_without_values(case, match.names, measuring, "geometry_mismatch")
         return known("geometry_mismatch", str(error), tuple(rows), notes=notes)
-    reference, predicted = put_together(placed.gt, match.gt_parts), put_together(placed.pred, match.pred_parts)
+    reference = put_together(placed.gt, match.gt_parts)
+    predicted = put_together(_without_ignored(placed.pred, placed.gt), match.pred_parts)
     rows = _measured(case, reference, predicted, match.names, measuring)
     seen = _sides(rows, reference, predicted, match.names)
     return known(rows=tuple(rows), notes=(*notes, *placed.notes, *match.notes, *seen))
+
+
+def _with_empty(masks: Masks, names: Sequence[str]) -> Masks:
+    """Add what is not there, in the order of the numbers."""
+    missing = [name for name in names if name not in masks.told]
+    nothing = np.zeros(masks.segmentation.grid.shape, bool)
+    told = sorted((*masks.told, *missing), key=lambda name: (len(name), name))
+    return replace(
+        masks, segmentation=masks.segmentation.with_masks((name, nothing) for name in missing), told=tuple(told)
+    )
+
+
+def _without_ignored(pred: Segmentation, gt: Segmentation) -> Segmentation:
+    """Leave out what is predicted where nobody said what is there. Source: nnU-Net v2, "ignore" label."""
+    if IGNORED not in gt.names or not (ignored := gt.mask(IGNORED)).any():
+        return pred
+    layers = tuple(np.where(ignored, np.uint8(0), layer) for layer in pred.layers)
+    return Segmentation(pred.grid, tuple(map(np.asfortranarray, layers)), pred.places)
 
 
 def _measured(

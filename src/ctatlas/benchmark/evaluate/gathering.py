@@ -35,7 +35,7 @@ def gathered(
         For `run.json`.
     """
     done = list(outcomes)
-    results = [CaseResult.of(outcome.summary) for outcome in done if outcome.state != "failed"]
+    results = _without_strangers([CaseResult.of(outcome.summary) for outcome in done if outcome.state != "failed"])
     told = tuple(dict.fromkeys(name for result in results for name in result.told))
     asked = (*told, *(name for name in measuring.structures if name not in told))
     if not told:  # nobody knows what the model finds: all of the reference
@@ -46,6 +46,21 @@ def gathered(
         failures=tuple(_failures(done)),
         notes=(*_of_cases(results), *_of_all(results, rows, surplus)),
         facts=facts,
+    )
+
+
+def _without_strangers(results: Sequence[CaseResult]) -> list[CaseResult]:
+    """Leave out numbers without names that no reference has: the model knows more than was annotated."""
+    known = {row.structure for result in results for row in result.rows if row.structure not in result.supposed}
+    known |= {name for result in results for name in result.untold}
+    return [_without(result, {name for name in result.supposed if name not in known}) for result in results]
+
+
+def _without(result: CaseResult, names: set[str]) -> CaseResult:
+    return replace(
+        result,
+        rows=tuple(row for row in result.rows if row.structure not in names),
+        not_annotated=(*result.not_annotated, *sorted(names)),
     )
 
 

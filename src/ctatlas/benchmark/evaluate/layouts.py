@@ -38,7 +38,8 @@ class CaseMasks:
     label_set : str or None
         Whose names or numbers they have, a label set's name or a JSON file, as far as the layout tells.
     annotated : tuple of str or None
-        The structures that somebody looked for, where a record tells; None when the masks themselves tell.
+        The structures that somebody looked for, where a record tells; None when the masks themselves tell. Of a
+        prediction it has no say.
     ct : Path or None
         The scan, where it lies beside them.
     fault : str

@@ -58,7 +58,7 @@ def paired(gt: Listing, pred: Listing, images: Path | None = None) -> Pairing:
 def _pair(gt: CaseMasks, pred: CaseMasks | None, scans: Mapping[str, Path]) -> CasePair:
     beside = gt.ct or (pred.ct if pred else None)
     ct = scans.get(safe_name(gt.case), beside)
-    return CasePair(gt.case, replace(gt, ct=ct), replace(pred, ct=ct) if pred else None)
+    return CasePair(gt.case, replace(gt, ct=ct), replace(pred, ct=ct, annotated=None) if pred else None)
 
 
 def _scans(images: Path) -> dict[str, Path]:

@@ -20,6 +20,7 @@ from ctatlas.volume.formats.label_map import ids_in, names_file, read_label_map
 if TYPE_CHECKING:
     from ctatlas.volume import Grid, Volume
 
+IGNORED = "voxels to be ignored"  # in place of a structure's name: nobody said what these are
 _NAMED = 8  # numbers or names that a note lists
 _KEEPS_ITS_PART = ("dicom-seg", "seg-nrrd")
 
@@ -37,11 +38,14 @@ class Masks:
         The structures that the masks tell about.
     has_part : bool
         Whether the file's format keeps only that part of the scan's voxels that has masks.
+    is_numbered : bool
+        Whether nothing says what the numbers mean, so that they are compared as numbers.
     """
 
     segmentation: Segmentation
     told: tuple[str, ...]
     has_part: bool = False
+    is_numbered: bool = False
     notes: tuple[Note, ...] = ()
 
 
@@ -66,11 +70,18 @@ def read_masks(files: CaseMasks, named: str | None = None, grid: Grid | None = N
     with opened(files.path) as place:
         kind = segmentation_kind(place)
         if kind == "labels":
-            found, notes = _of_numbers(place, named or _names_of(place, files))
+            named = named or _names_of(place, files)
+            found, notes = _of_numbers(place, named)
         else:
             found, notes = _of_names(_read(place, kind, files, grid), named or files.label_set)
-    told = found.names if files.annotated is None else tuple(name for name in found.names if name in files.annotated)
-    return Masks(found, told, kind in _KEEPS_ITS_PART, (*notes, *(Note("remark", text) for text in found.notes)))
+    known = found.names if files.annotated is None else files.annotated
+    return Masks(
+        found,
+        tuple(name for name in found.names if name in known and name != IGNORED),
+        has_part=kind in _KEEPS_ITS_PART,
+        is_numbered=kind == "labels" and named is None,
+        notes=(*notes, *(Note("remark", text) for text in found.notes)),
+    )
 
 
 def _read(place: Path, kind: str, files: CaseMasks, grid: Grid | None) -> Segmentation:
@@ -106,7 +117,9 @@ def _of_numbers(path: Path, named: str | None) -> tuple[Segmentation, tuple[Note
     names = {number: known.labels.get(number, native) for number, native in known.native_names.items()}
     masks = Segmentation.from_labels(found.grid, found.labels, names)
     masks = masks.replace(dict(_with_others(masks, found.labels, known)))
-    strangers = [str(one) for one in present if one not in names]
+    if known.ignored:
+        masks = masks.add(IGNORED, np.asfortranarray(np.isin(found.labels, known.ignored)))
+    strangers = [str(one) for one in present if one not in names and one not in known.ignored]
     text = f"{path.name}: number {_listed(strangers)} is not in {known.name}; its voxels count for nothing"
     return masks, (Note("unknown_label", text),) if strangers else ()
 
