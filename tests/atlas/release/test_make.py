@@ -210,7 +210,7 @@ def test_the_8k_layout_bears_source_names_universal_ids_and_the_original_labels(
     folder = release(atlas, layout="abdomenatlas-8k")
     case = folder / "btcv_img_a1"
     assert sorted(path.name for path in case.iterdir()) == [
-        "ct.nii.gz", "original_label.nii.gz", "pseudo_label.nii.gz", "segmentations",
+        "ct.nii.gz", "original_label.nii.gz", "pseudo_label.nii.gz", "pseudo_label_V1.nii.gz", "segmentations",
     ]  # fmt: skip
     native, universal = label_set("btcv"), label_set("universal-32")
     liver = LIVER.copy()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ctatlas.anatomy import label_set, made_of, structure_called
 from ctatlas.atlas.assemble import SEGMENTATIONS as ASSEMBLED
 from ctatlas.atlas.assemble import combined
 from ctatlas.atlas.layout import MASK, CasePlace
-from ctatlas.atlas.records import OriginalRecord, read_record
-from ctatlas.atlas.release.layouts import COMBINED, CT, ORIGINAL, SEGMENTATIONS
+from ctatlas.atlas.release.earlier import original_hashes, predicted_alone, write_original, write_predicted
+from ctatlas.atlas.release.layouts import COMBINED, CT, SEGMENTATIONS
 from ctatlas.atlas.release.plan import Plan, Planned
 from ctatlas.atlas.release.soundness import CaseFiles, as_mask, case_faults, grid_of, read_on
+from ctatlas.atlas.sources import Sources
 from ctatlas.errors import AtlasError, CtatlasError, OutputError, ScanError
 from ctatlas.execution import Task
 from ctatlas.hashing import sha256_file
@@ -36,8 +36,14 @@ class Job:
     ----------
     hashes : mapping of str to str
         Of the assembled masks that are used.
-    label_of : mapping of str to str
+    names : mapping of str to str
         Released structure -> spelling.
+    original : bool
+        Whether to tell the labels that came with the scan, too.
+    predicted : Sources or None
+        Of predictions alone, where they are told, too.
+    revised : tuple of str
+        Released structures that people corrected.
     """
 
     place: CasePlace
@@ -50,12 +56,16 @@ class Job:
     with_masks: bool
     single_masks: bool
     original: bool
+    predicted: Sources | None
+    revised: tuple[str, ...]
 
 
 def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
     """Turn one case of a release into a task that fills a folder with its files, whatever the layout calls them."""
     parts = {name: case.parts[name] for name in plan.ids if name in case.parts}
     used = [part for some in parts.values() for part in some]
+    made_by = {name: {case.provenance.masks[part].source for part in some} for name, some in parts.items()}
+    tells_earlier = plan.layout.earlier and plan.choices.with_masks
     job = Job(
         place=case.place,
         ct_sha256=case.record.ct_sha256,
@@ -66,7 +76,9 @@ def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
         with_images=plan.choices.with_images,
         with_masks=plan.choices.with_masks,
         single_masks=plan.layout.single_masks,
-        original=plan.layout.original and (case.place.original / "labels.json").is_file(),
+        original=tells_earlier and (case.place.original / "labels.json").is_file(),
+        predicted=predicted_alone(case.place, plan.atlas.config) if tells_earlier else None,
+        revised=tuple(name for name, sources in made_by.items() if "revised" in sources),
     )
     decides = {
         "ct": job.ct_sha256,
@@ -75,7 +87,9 @@ def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
         "ids": dict(job.ids),
         "names": dict(job.names),
         "holds": [job.with_images, job.with_masks, job.single_masks, job.original],
-        "original": _original_hashes(case.place) if job.original else {},
+        "original": original_hashes(case.place) if job.original else {},
+        "predicted": dict(job.predicted.upstream) if job.predicted else {},
+        "revised": list(job.revised) if job.predicted else [],
     }
     return Task(case.place.case, folder, partial(_prepare_or_say, job), STEP, STEP_VERSION, parameters=decides)
 
@@ -108,7 +122,7 @@ def _prepare(job: Job, folder: Path, progress: Progress) -> dict[str, object]:
             ids=job.ids,
             ct=folder / CT if job.with_images else None,
             combined=folder / COMBINED if job.with_masks else None,
-            original=folder / ORIGINAL if (folder / ORIGINAL).exists() else None,
+            earlier=_earlier(folder, files),
             masks=files,
             n_voxels=n_voxels,
         )
@@ -128,7 +142,7 @@ def _masks(job: Job, grid: Grid, folder: Path) -> tuple[dict[str, Path], dict[st
     masks = Segmentation.from_masks(grid, ((name, _union(job, parts, grid)) for name, parts in job.parts.items()))
     write_labels(combined(masks, job.ids), grid, folder / COMBINED)
     if job.original:
-        _write_original(job.place, grid, folder / ORIGINAL)
+        write_original(job.place, grid, folder)
     files = {}
     if job.single_masks:
         (folder / SEGMENTATIONS).mkdir()
@@ -138,7 +152,15 @@ def _masks(job: Job, grid: Grid, folder: Path) -> tuple[dict[str, Path], dict[st
                 shutil.copyfile(_assembled(job.place, parts[0]), path)
             else:
                 write_mask(masks.mask(name), grid, path)
+    if job.predicted:
+        write_predicted(job.predicted, folder, ids=job.ids, names=job.names, revised=job.revised)
     return files, masks.n_voxels()
+
+
+def _earlier(folder: Path, masks: Mapping[str, Path]) -> tuple[Path, ...]:
+    """Return the files that are neither the scan nor its masks."""
+    others = {folder / CT, folder / COMBINED, *masks.values()}
+    return tuple(sorted(path for path in folder.rglob(f"*{MASK}") if path not in others))
 
 
 def _union(job: Job, parts: Sequence[str], grid: Grid) -> np.ndarray:
@@ -160,37 +182,3 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
     shutil.copyfile(source, target)
     if sha256_file(target) != sha256:
         raise AtlasError(f"{source}: is not the scan that was added; 'ctatlas doctor --deep' says what else changed")
-
-
-def _original_hashes(place: CasePlace) -> dict[str, str]:
-    record = read_record(OriginalRecord, place.original / "labels.json")
-    return {name: mask.sha256 for name, mask in record.masks.items()}
-
-
-def _write_original(place: CasePlace, grid: Grid, path: Path) -> None:
-    """Write what came with the scan, in the numbers of its dataset."""
-    record = read_record(OriginalRecord, place.original / "labels.json")
-    native = _native(record)
-    ids = {name: number for number, name in native.items() if made_of(name, record.masks)}
-    masks = Segmentation.from_masks(grid, ((name, _original(place, record, name, grid)) for name in ids))
-    write_labels(combined(masks, ids), grid, path)
-
-
-def _native(record: OriginalRecord) -> Mapping[int, str]:
-    """Return which structure each number of the dataset means."""
-    if record.label_set is not None:
-        return label_set(record.label_set).labels
-    named = {number: structure_called(name) for name, number in record.native_ids.items()}
-    return {number: name for number, name in named.items() if name}
-
-
-def _original(place: CasePlace, record: OriginalRecord, name: str, grid: Grid) -> np.ndarray:
-    whole = np.zeros(grid.shape, bool, order="F")
-    for mask in _original_masks(place, made_of(name, record.masks), grid):
-        whole |= mask
-    return whole
-
-
-def _original_masks(place: CasePlace, parts: Sequence[str], grid: Grid) -> Iterator[np.ndarray]:
-    for part in parts:
-        yield as_mask(read_on(place.original / f"{part}{MASK}", grid), part)

@@ -70,9 +70,16 @@ class ReleaseCopy:
             case.ct_file: case.ct_sha256,
             case.combined_file: case.combined_sha256,
             case.original_file: case.original_sha256,
+            case.pseudo_file: case.pseudo_sha256,
             **{mask.file: mask.sha256 for mask in self.masks_of.get(case.id, {}).values()},
+            **{mask.pseudo_file: mask.pseudo_sha256 for mask in self.masks_of.get(case.id, {}).values()},
         }
         return {name: sha256 for name, sha256 in told.items() if name}
+
+    def earlier_of(self, case: CaseRow) -> list[str]:
+        """Return the paths of the source's labels and of what models said before people corrected it."""
+        masks = (mask.pseudo_file for mask in self.masks_of.get(case.id, {}).values())
+        return [name for name in (case.original_file, case.pseudo_file, *masks) if name]
 
     def root_of(self, case: CaseRow) -> Path:
         """Return the folder in which a case's files lie under their names; a shard is unpacked for it.

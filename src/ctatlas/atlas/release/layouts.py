@@ -18,6 +18,8 @@ from ctatlas.volume import safe_name
 CT = "ct.nii.gz"
 COMBINED = "combined_labels.nii.gz"
 ORIGINAL = "original_label.nii.gz"
+VERSION = "_V1"  # of what models said before people corrected it
+PSEUDO = f"pseudo_label{VERSION}.nii.gz"
 SEGMENTATIONS = "segmentations"
 UNSPLIT = "all"  # stands for the split of cases that have none
 
@@ -49,8 +51,9 @@ class Layout:
         Which it is used to; None: the atlas's.
     single_masks : bool
         Whether each structure has a file of its own.
-    original : bool
-        Whether the labels that came with the scan are told, in their own numbers.
+    earlier : bool
+        Whether the labels that came with the scan are told, in their own numbers, and what models said before people
+        corrected it.
     common_labels : bool
         Whether all cases must tell about the same structures, numbered 1, 2, …: what is not labelled is background.
     shards : str
@@ -67,7 +70,7 @@ class Layout:
     collection: Callable[[AtlasConfig], str] = lambda _: ""
     label_set: str | None = None
     single_masks: bool = True
-    original: bool = False
+    earlier: bool = False
     common_labels: bool = False
     shards: str = "shards"
     cases_per_shard: int | None = None
@@ -126,7 +129,7 @@ LAYOUTS = MappingProxyType(
     {
         "abdomenatlas": Layout("as AbdomenAtlas 1.0 and 1.1", _by_id, _folder_a_case),
         "abdomenatlas-8k": Layout(
-            "as AbdomenAtlas-8K was assembled", _by_source, _folder_a_case_8k, label_set="universal-32", original=True
+            "as AbdomenAtlas-8K was assembled", _by_source, _folder_a_case_8k, label_set="universal-32", earlier=True
         ),
         "nnunet": Layout(
             "as nnU-Net v2 takes raw data",

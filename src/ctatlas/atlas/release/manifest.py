@@ -56,8 +56,9 @@ class CaseRow(_Row):
         Alike for scans of one patient; "" where nothing tells whose scan it is.
     ct_sha256, voxels_sha256 : str
         Of `ct.nii.gz`, here or not; of voxels and geometry, whatever format the source has.
-    ct_file, combined_file, original_file : str
-        Relative to the release; "" for what is not in it.
+    ct_file, combined_file, original_file, pseudo_file : str
+        Relative to the release; "" for what is not in it. The source's labels; what models said before people corrected
+        it.
     shard : str
         The tar.gz file that holds the case's files under these names; "" for none.
     duplicate_of : str
@@ -99,6 +100,8 @@ class CaseRow(_Row):
     near_duplicates: str
     not_known: str
     repairs: str
+    pseudo_file: Inside = ""
+    pseudo_sha256: Hash = ""
 
 
 class MaskRow(_Row):
@@ -119,6 +122,8 @@ class MaskRow(_Row):
         What it gave to and took from others where masks collided.
     people, agreement_dice : int, str
         How many people revised it, and the mean Dice of all pairs of them; 0 and "" for none or one.
+    pseudo_file, pseudo_sha256 : str
+        What models said before it was revised; "" where that is not told.
     """
 
     id: str
@@ -135,6 +140,8 @@ class MaskRow(_Row):
     won_ml: float
     people: int
     agreement_dice: str
+    pseudo_file: Inside = ""
+    pseudo_sha256: Hash = ""
 
 
 Row = TypeVar("Row", bound=_Row)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ctatlas.atlas.layout import MASK
 from ctatlas.atlas.records import AssembledMask, DatasetRecord, ProvenanceRecord
-from ctatlas.atlas.release.layouts import COMBINED, CT, ORIGINAL, SEGMENTATIONS
+from ctatlas.atlas.release.layouts import COMBINED, CT, ORIGINAL, PSEUDO, SEGMENTATIONS, VERSION
 from ctatlas.atlas.release.manifest import CaseRow, MaskRow
 from ctatlas.atlas.release.plan import Plan, Planned
 
@@ -76,6 +76,8 @@ class Rows:
             near_duplicates=";".join(near),
             not_known=";".join(self.plan.names[name] for name in self.plan.ids if name not in case.parts),
             repairs="; ".join(record.repairs),
+            pseudo_file=files.get(PSEUDO, ""),
+            pseudo_sha256=(hashes or {}).get(PSEUDO, ""),
         )
 
     def masks(self, case: Planned, summary: Mapping[str, Any]) -> list[MaskRow]:
@@ -86,6 +88,7 @@ class Rows:
         size = summary["masks"][name]
         parts = {part: case.provenance.masks[part] for part in case.parts[name]}
         file = f"{SEGMENTATIONS}/{self.plan.names[name]}{MASK}"
+        earlier = f"{SEGMENTATIONS}/{self.plan.names[name]}{VERSION}{MASK}"
         people, dice = _agreement(case.provenance, list(parts))
         return MaskRow(
             id=case.id,
@@ -102,6 +105,8 @@ class Rows:
             won_ml=round(sum(mask.won_ml for mask in parts.values()), 6),
             people=people,
             agreement_dice=dice,
+            pseudo_file=self.plan.layout.path(case.where, earlier) if earlier in summary["files"] else "",
+            pseudo_sha256=summary["files"].get(earlier, ""),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class CaseFiles:
     ----------
     ids : mapping of str to int
         Structure -> number in the combined labels.
+    earlier : sequence of Path
+        The source's labels, and what models said before people corrected it.
     masks : mapping of str to Path
         Of structures with a file of their own.
     n_voxels : mapping of str to int
@@ -35,14 +37,14 @@ class CaseFiles:
     ids: Mapping[str, int]
     ct: Path | None = None
     combined: Path | None = None
-    original: Path | None = None
+    earlier: Sequence[Path] = ()
     masks: Mapping[str, Path] = field(default_factory=dict)
     n_voxels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def images(self) -> list[Path]:
         """All that are there."""
-        return [path for path in (self.ct, self.combined, self.original, *self.masks.values()) if path is not None]
+        return [path for path in (self.ct, self.combined, *self.earlier, *self.masks.values()) if path is not None]
 
 
 def case_faults(files: CaseFiles) -> Iterator[str]:
@@ -94,8 +96,8 @@ def _voxel_faults(files: CaseFiles) -> Iterator[str]:
     if not files.images:
         return
     grid = grid_of(files.images[0])
-    if files.original is not None:
-        read_on(files.original, grid)
+    for path in files.earlier:
+        read_on(path, grid)
     masks = Segmentation.from_masks(
         grid, ((name, as_mask(read_on(path, grid), path.name)) for name, path in files.masks.items())
     )

@@ -130,7 +130,7 @@ def _case_faults(copy: ReleaseCopy, case: CaseRow) -> Iterator[str]:
             ids={name: row.label for name, row in rows.items()},
             ct=root / case.ct_file if case.ct_file else None,
             combined=root / case.combined_file if case.combined_file else None,
-            original=root / case.original_file if case.original_file else None,
+            earlier=[root / name for name in copy.earlier_of(case)],
             masks={name: root / row.file for name, row in rows.items() if row.file},
             n_voxels={name: row.n_voxels for name, row in rows.items()},
         )

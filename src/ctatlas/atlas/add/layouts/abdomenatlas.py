@@ -1,6 +1,7 @@
 """Case folders with a mask a structure: releases of AbdomenAtlas (`BDMAP_00000001/`), TotalSegmentator's (`s0000/`).
 
-`ct.nii.gz`, `segmentations/<structure>.nii.gz` or `combined_labels.nii.gz`; TotalSegmentator's `meta.csv` has splits.
+`ct.nii.gz`, `segmentations/<structure>.nii.gz` or `combined_labels.nii.gz`; TotalSegmentator's `meta.csv` has splits,
+and so has the manifest of a release made by ctatlas, whose case folders may lie in `data/<split>/`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from pathlib import Path
 
 from ctatlas.atlas.add.datasets import dataset_of
 from ctatlas.atlas.add.found import Ask, Fault, Found, Listing, printable, scan_at
-from ctatlas.atlas.add.layouts.reading import numbers_of, said, text_of
+from ctatlas.atlas.add.layouts.reading import MANIFEST, numbers_of, said, text_of
 from ctatlas.atlas.records import Split
 from ctatlas.errors import ScanError
 from ctatlas.volume import safe_name
 
 _CASE = re.compile(r"BDMAP_\w+|s\d{4,}", re.IGNORECASE)
 _CT, _MASKS, _COMBINED = "ct.nii.gz", "segmentations", "combined_labels.nii.gz"
+_DATA = "data"
 _SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
@@ -26,7 +28,7 @@ def fits(source: Path) -> bool:
     """Tell whether there is a folder of masks or combined labels in a case's folder."""
     return source.is_dir() and any(
         (folder / _MASKS).is_dir() or (folder / _COMBINED).is_file() or _CASE.fullmatch(folder.name)
-        for folder in source.iterdir()
+        for folder in _folders(source)
     )
 
 
@@ -37,7 +39,7 @@ def listed(source: Path, ask: Ask) -> Listing:
     splits = _splits(source)
     dataset = ask.dataset or safe_name(source.resolve().name)
     wanted = said(ask.label_set) if ask.label_set is not None else ""
-    for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for folder in _folders(source):
         masks, combined = folder / _MASKS, folder / _COMBINED
         name = printable(folder.name)
         if not (folder / _CT).is_file():
@@ -53,6 +55,18 @@ def listed(source: Path, ask: Ask) -> Listing:
         split = ask.split or splits.get(folder.name)
         found.append(Found(name, dataset, name, scan_at(folder / _CT, ask), labels, numbers, left_out, split))
     return Listing("abdomenatlas", tuple(found), tuple(faults))
+
+
+def _folders(source: Path) -> list[Path]:
+    """Return the folders that may be cases: in the source, or below its `data/` by split."""
+    inside = _folders_in(source)
+    return [case for split in _folders_in(source / _DATA) for case in _folders_in(split)] or inside
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _spelling(source: Path) -> str:
@@ -72,10 +86,13 @@ def _combined(path: Path, source: Path, ask: Ask) -> tuple[str | None, tuple[int
 
 
 def _splits(source: Path) -> dict[str, Split]:
-    """Return the split of each case from a `meta.csv` with `image_id;split`."""
-    meta = source / "meta.csv"
-    if not meta.is_file():
+    """Return the split of each case from a `meta.csv` with `image_id;split`, or from a release's manifest."""
+    meta, manifest = source / "meta.csv", source / MANIFEST
+    if meta.is_file():
+        rows, name = csv.DictReader(io.StringIO(text_of(meta)), delimiter=";"), "image_id"
+    elif manifest.is_file():
+        rows, name = csv.DictReader(io.StringIO(text_of(manifest))), "name"
+    else:
         return {}
-    rows = csv.DictReader(io.StringIO(text_of(meta)), delimiter=";")
-    said_of = {str(row.get("image_id")): str(row.get("split") or "").lower() for row in rows}
+    said_of = {str(row.get(name)): str(row.get("split") or "").lower() for row in rows}
     return {case: _SPLITS[split] for case, split in said_of.items() if split in _SPLITS}

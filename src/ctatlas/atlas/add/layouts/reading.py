@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
@@ -15,6 +17,7 @@ from ctatlas.errors import ScanError
 NO_LABELS = "none"  # as a label set: take the scans alone
 AT_MOST_LIST_BYTES = 64 * 2**20
 DESCRIPTION = "dataset.json"
+MANIFEST = "manifest/cases.csv"  # of a release made by ctatlas
 
 
 def path_in(root: Path, text: str, where: str) -> Path:
@@ -49,6 +52,25 @@ def text_of(path: Path) -> str:
         raise ScanError(f"{path.name}: is no text in UTF-8; save it as such") from None
     except OSError as error:
         raise ScanError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
+
+
+def refuse_packed(source: Path) -> None:
+    """Refuse a release made by ctatlas whose cases are still in their archives.
+
+    Raises
+    ------
+    ScanError
+        With what to do.
+    """
+    if not (source / MANIFEST).is_file():
+        return
+    first = next(csv.DictReader(io.StringIO(text_of(source / MANIFEST))), {})
+    shard, files = first.get("shard"), [first.get("ct_file"), first.get("combined_file")]
+    if shard and not any((source / path).exists() for path in files if path):
+        where = str(PureWindowsPath(shard).parent)
+        raise ScanError(
+            f"{source.name}: is a release whose cases are packed; unpack {where}/*.tar.gz in its folder, then add it"
+        )
 
 
 def described_folders(source: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from ctatlas.atlas.add.found import Ask, Listing
+from ctatlas.atlas.add.layouts.reading import refuse_packed
 from ctatlas.errors import ScanError
 
 # In the order in which they are tried when nobody says which; the last one takes any readable folder or file.
@@ -57,6 +58,7 @@ def listed(source: Path, ask: Ask, layout: str | None = None) -> Listing:
     try:
         if not source.exists():
             raise ScanError(f"{source}: there is no such file or folder; check the path.")
+        refuse_packed(source)
         chosen = layout or next(name for name in LAYOUTS if _module(name).fits(source))
         listing = _module(chosen).listed(source, ask)
     except OSError as error:
