@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
-
-import numpy as np
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ctatlas.measure.counts import Counts
 from ctatlas.measure.records import Status, status_of
-from ctatlas.volume import Segmentation
+from ctatlas.measure.surface import SurfaceDistances, SurfelPair, surface_distances, surfels_of_masks
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,15 @@ class Pair:
     counts : Counts
     cut_out : callable
         Gives the masks in the smallest box that holds both; called once, when a family first asks for them.
+    find_surfels : callable, optional
+        Gives their surface elements without a mask of either; by default they are those of the masks.
     """
 
     structure: str
     spacing_mm: tuple[float, ...]
     counts: Counts
     cut_out: Callable[[], Masks]
+    find_surfels: Callable[[], SurfelPair] | None = None
 
     @property
     def status(self) -> Status:
@@ -65,27 +70,7 @@ class Pair:
     def _masks(self) -> Masks:
         return self.cut_out()
 
-
-def pairs(gt: Segmentation, pred: Segmentation, structures: Iterable[str]) -> Iterator[Pair]:
-    """Pair structures that both segmentations name, one after the other.
-
-    Parameters
-    ----------
-    gt, pred : Segmentation
-        On one grid; the caller has checked that.
-    structures : iterable of str
-    """
-    n_gt, n_pred = gt.n_voxels(), pred.n_voxels()
-    for name in structures:
-        both = int(np.count_nonzero(gt.mask(name) & pred.mask(name))) if n_gt[name] and n_pred[name] else 0
-        counts = Counts(n_gt[name], n_pred[name], both, gt.grid.voxel_ml)
-        yield Pair(name, gt.grid.spacing_mm, counts, partial(_cut_out, gt, pred, name))
-
-
-def _cut_out(gt: Segmentation, pred: Segmentation, name: str) -> Masks:
-    boxes = [box for box in (gt.box(name), pred.box(name)) if box]
-    i, j, k = (
-        slice(min((box[axis].start for box in boxes), default=0), max((box[axis].stop for box in boxes), default=0))
-        for axis in range(3)
-    )
-    return Masks(gt.within(name, (i, j, k)), pred.within(name, (i, j, k)), (i.start, j.start, k.start))
+    def surfaces(self) -> SurfaceDistances:
+        """Measure how far both surfaces lie apart; all metrics of surface elements follow from that."""
+        surfels = self.find_surfels() if self.find_surfels else surfels_of_masks(self.gt, self.pred)
+        return surface_distances(surfels, self.spacing_mm)

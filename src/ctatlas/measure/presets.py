@@ -203,4 +203,4 @@ def _labelled_slices(pair: Pair) -> Pair:
         n_both=int(np.count_nonzero(gt & pred)),
     )
     start = (*pair.start[:2], pair.start[2] + int(labelled[0]))
-    return replace(pair, counts=counts, cut_out=lambda: Masks(gt, pred, start))
+    return replace(pair, counts=counts, cut_out=lambda: Masks(gt, pred, start), find_surfels=None)
