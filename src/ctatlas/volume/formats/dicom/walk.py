@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,25 +55,23 @@ class _UnusualError(Exception):
 
 def walked(path: Path, names: tuple[str, ...]) -> DicomFile[Elements] | None:
     """Read the named elements of a file, up to its pixels; None where pydicom must be asked."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            if os.fstat(file.fileno()).st_size > AT_MOST_SLICE_FILE_BYTES:
-                return None
-            data = file.read(_FIRST_BYTES)
-            if data[128:132] != b"DICM":
-                return None
-            return _file(path, data, names) or _file(path, data + file.read(_MORE_BYTES), names)
-    except OSError:
-        return None
+    data = b""
+    with suppress(OSError, _UnusualError), path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size > AT_MOST_SLICE_FILE_BYTES:
+            return None
+        for n_bytes in (_FIRST_BYTES, _MORE_BYTES):
+            data += file.read(n_bytes)
+            with suppress(EOFError, struct.error):  # the header goes on
+                return _file(path, data, names)
+    return None
 
 
-def _file(path: Path, data: bytes, names: tuple[str, ...]) -> DicomFile[Elements] | None:
-    """Read a header from the beginning of a file; None when it is unusual or goes on behind that."""
-    try:
-        syntax, start = _meta(data)
-        header, place = _header(data, start, _wanted(names), is_implicit=syntax == IMPLICIT)
-    except (_UnusualError, struct.error):
-        return None
+def _file(path: Path, data: bytes, names: tuple[str, ...]) -> DicomFile[Elements]:
+    """Read a header from the beginning of a file."""
+    if data[128:132] != b"DICM":
+        raise _UnusualError
+    syntax, start = _meta(data)
+    header, place = _header(data, start, _wanted(names), is_implicit=syntax == IMPLICIT)
     return DicomFile(path, header, syntax, is_media_directory=False, pixels=place)
 
 
@@ -124,7 +123,7 @@ def _header(data: bytes, at: int, wanted: Mapping[int, Any], *, is_implicit: boo
                 raise _UnusualError
             n_bytes = None if length == _UNDEFINED else length
             return Elements(found), PixelPlace(start, n_bytes, is_little_endian=True, is_deflated=False)
-    raise _UnusualError
+    raise EOFError
 
 
 def _elements(
@@ -153,7 +152,7 @@ def _elements(
         if length == _UNDEFINED and (kind == b"SQ" or (is_implicit and _is_sequence(tag))):
             at = _after_items(data, start, end, is_implicit=is_implicit, depth=depth + 1)
         if at > end:
-            raise _UnusualError
+            raise EOFError
 
 
 def _check_character_set(kind: bytes, said: bytes) -> None:
