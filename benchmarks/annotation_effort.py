@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from unittest.mock import patch
 
 import numpy as np
 import typer
@@ -37,7 +38,7 @@ from ctatlas.atlas.attention import (
     published_rules,
 )
 from ctatlas.atlas.attention.boxed import Boxed, around
-from ctatlas.atlas.queries import STRATEGIES, Candidates, Draw, tiles_of
+from ctatlas.atlas.queries import STRATEGIES, Candidates, Draw, stratified, tiles_of
 from ctatlas.atlas.queries.plain import audit_weights
 from ctatlas.atlas.queries.remaining import WRONG_ABOVE_ML, estimated
 from ctatlas.atlas.queries.sampling import drawn
@@ -79,6 +80,14 @@ FAULTS = (
     Fault("confused", 0.1, (15, 30), 0.3),  # a part of the neighbour is taken for it: the masks overlap
     Fault("doubt", 0.2, (10, 25), 0.0),  # members are unsure and right all the same
 )
+# The default strategy with one thing another way: constants of `queries.stratified`.
+VARIANTS = {
+    "each structure its share of one third of the places": {"CLASS_SHARE": 0.33},
+    "no share a structure": {"CLASS_SHARE": 0.0},
+    "all cases on the shortlist": {"SHORTLIST_SHARE": 1.0},
+    "half of the cases on the shortlist": {"SHORTLIST_SHARE": 0.5},
+    "no noise": {"BETA_FIRST": 100.0},
+}
 PUBLISHED_FIGURES = {
     "source": "AbdomenAtlas-8K, paper and FAQ",
     "revised_cases": 400,
@@ -459,6 +468,13 @@ def by_strategy(atlas: SimulatedAtlas, name: str, total_minutes: float, seed: in
     return annotator.curve
 
 
+def variants(atlas: SimulatedAtlas, total_minutes: float, seed: int) -> Iterator[tuple[str, Curve]]:
+    """Yield what the default strategy would be with one thing another way."""
+    for name, constants in VARIANTS.items():
+        with patch.multiple(stratified, **constants):
+            yield f"default, {name}", by_strategy(atlas, "default", total_minutes, seed)
+
+
 def _by_case(chosen: np.ndarray, case: np.ndarray) -> Iterator[np.ndarray]:
     """Yield a round's tiles case by case, the case of the first tile first."""
     for name in dict.fromkeys(case[chosen].tolist()):
@@ -477,6 +493,7 @@ def all_runs(atlas: SimulatedAtlas, seed: int) -> Iterator[dict]:
         "published list, whole structures": whole_structures(atlas, atlas.published),
         "attention, whole structures": whole_structures(atlas, _sessions(atlas)),
         **{name: by_strategy(atlas, name, total, seed) for name in STRATEGIES},
+        **dict(variants(atlas, total, seed)),
     }
     for name, curve in worked.items():
         yield {"strategy": name, **measures(curve, full), "curve": resampled(curve, total)}
@@ -604,6 +621,8 @@ def plot(result: dict, path: Path) -> None:
     colors = dict(zip(result["curves"], plt.get_cmap("tab20").colors, strict=False))
     for axis, kind in zip(axes, ("dice", "nsd"), strict=True):
         for name, curve in result["curves"].items():
+            if name.startswith("default, "):
+                continue
             style = {"linewidth": 2.2} if name in strong else {"linewidth": 1.0, "linestyle": "--"}
             axis.plot(np.linspace(0, 100, 41), curve[kind], label=name, color=colors[name], **style)
         axis.set_xlabel("minutes, % of a full review")

@@ -6,11 +6,12 @@ from shutil import rmtree
 import numpy as np
 import pytest
 
+from ctatlas.atlas.assemble import assemble_tasks
 from ctatlas.atlas.attend import attend_tasks, attended
+from ctatlas.atlas.check import check_tasks, rules_broken
 from ctatlas.atlas.queries import PLACES
 from ctatlas.atlas.records import (
     FindingRecord,
-    FindingsRecord,
     HotSpotsRecord,
     PlacesRecord,
     RevisedMask,
@@ -41,6 +42,14 @@ def atlas(tmp_path):
             masks = {"liver": liver, "spleen": SPLEEN}
             add_prediction(place, member, masks, {name: sure(mask) for name, mask in masks.items()})
     return atlas
+
+
+@pytest.fixture(autouse=True)
+def broken(monkeypatch):
+    """Let boxes pass for organs: no rule is broken but those that a test puts in."""
+    found = []
+    monkeypatch.setattr("ctatlas.atlas.attend.rules_broken", lambda *_: tuple(found))
+    return found
 
 
 def done(atlas, **choices):
@@ -75,6 +84,15 @@ def test_what_people_drew_is_trusted_unless_told_otherwise(atlas):
     assert set(hot_spots(atlas, "doubt").structures) == {"liver", "spleen"}
 
 
+def test_what_is_wrong_in_an_original_is_seen_when_asked_for(atlas):
+    other = box((9, 13), (8, 11), (0, 9))
+    add_original(atlas.place.case("calm"), {"liver": other})
+    done(atlas, annotated_too=True)
+    liver = hot_spots(atlas, "calm")
+    assert liver.structures["liver"].contradiction_ml > 0.5 * LIVER.sum() * GRID.voxel_ml
+    assert liver.hotspots[0].reason.startswith("the mask is not what members are sure of")
+
+
 def test_a_trusted_mask_still_collides(atlas):
     add_original(atlas.place.case("calm"), {"liver": LIVER | SPLEEN})
     done(atlas)
@@ -103,15 +121,26 @@ def test_a_revision_makes_it_be_done_again_without_the_structure(atlas):
     assert hot_spots(atlas, "calm") == before
 
 
-def test_broken_rules_count(atlas):
-    place = atlas.place.case("calm")
-    finding = FindingRecord(structure="spleen", rule="side_swapped", severity="error", message="")
-    with result_folder(place.checks, {"key": "k"}) as folder:
-        write_record(FindingsRecord(checked="a", findings=(finding,)), folder / "findings.json")
+def test_broken_rules_count(atlas, broken):
+    broken.append(FindingRecord(structure="spleen", rule="side_swapped", severity="error", message=""))
     done(atlas)
     spleen = hot_spots(atlas, "calm")
     assert spleen.structures["spleen"].prior_ml == pytest.approx(SPLEEN.sum() * GRID.voxel_ml)
     assert spleen.hotspots[0].reason == "rule side_swapped"
+
+
+def test_rules_count_whatever_other_steps_have_done(atlas, monkeypatch):
+    monkeypatch.setattr("ctatlas.atlas.attend.rules_broken", rules_broken)
+    done(atlas)
+    place = atlas.place.case("calm")
+    first = everything_in(place.attention)
+    assert hot_spots(atlas, "calm").structures["liver"].prior_ml > 0  # a liver of a few mL
+    for task in [*assemble_tasks(atlas, atlas.cases()), *check_tasks(atlas, atlas.cases(), rules=["holes"])]:
+        perform(task)
+    assert [outcome.state for outcome in done(atlas)] == ["there", "there"]
+    rmtree(place.attention)
+    done(atlas)
+    assert everything_in(place.attention) == first
 
 
 def test_the_same_state_gives_the_same_bytes(atlas):

@@ -86,7 +86,7 @@ def test_the_loop_makes_a_release_in_which_corrected_cases_are_better(ctatlas: T
     done = ctatlas("demo", "--loop", tmp_path / "out", "--json")
     assert done.code == 0
     said = done.json
-    assert list(said["steps"])[:4] == ["init", "add", "predict", "check"]
+    assert list(said["steps"])[:4] == ["init", "add", "predict", "attend"]
     for case in said["corrected"]:
         assert case["mean_after"] > case["mean_before"] + 0.03
         assert 0 < case["minutes"] <= 15

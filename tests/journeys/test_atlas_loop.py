@@ -88,8 +88,8 @@ def go_through(
     call("add", atlas, sources[1], "--key", key, "--licence", "CC BY 3.0", "--quiet")
     models = [word for model in members.values() if model for word in ("--member", model)]
     call("predict", atlas, *models, "--quiet")
-    call("check", atlas, "--quiet")
     call("attend", atlas, "--quiet")
+    call("check", atlas, "--quiet")
     status = ctatlas("status", atlas, "--json").json
     assert sum(status["cases"].values()) == n_cases
     assert {step: status["steps"][step] for step in ("predict", "check", "attend")} == dict.fromkeys(

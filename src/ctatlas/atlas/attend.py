@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctatlas.atlas.assembly import drawn_masks, labels_of, probability_maps
+from ctatlas.atlas.assembly import assembled, drawn_masks, labels_of, probability_maps
 from ctatlas.atlas.attention import (
     Boxed,
     Member,
@@ -28,9 +28,10 @@ from ctatlas.atlas.attention import (
     untrusted,
 )
 from ctatlas.atlas.attention.boxed import around
+from ctatlas.atlas.check import hash_of_tables, rules_broken
 from ctatlas.atlas.layout import MASK, CasePlace
 from ctatlas.atlas.queries import PLACES, places_record, tiles_of
-from ctatlas.atlas.records import AttentionRecord, FindingsRecord, HotSpotsRecord, read_record, write_record
+from ctatlas.atlas.records import AttentionRecord, HotSpotsRecord, read_record, write_record
 from ctatlas.atlas.revise.store import RULES, revision_records
 from ctatlas.atlas.sources import Sources, sources_of, unheard
 from ctatlas.errors import AtlasError, CtatlasError
@@ -42,9 +43,10 @@ from ctatlas.volume import Grid, write_array_uint8
 
 if TYPE_CHECKING:
     from ctatlas.atlas.atlas import Atlas
+    from ctatlas.volume import Segmentation
 
 STEP = "attend"
-STEP_VERSION = 3
+STEP_VERSION = 4
 HOT_SPOTS = "hotspots.json"
 
 
@@ -115,12 +117,13 @@ def _task(atlas: Atlas, place: CasePlace, preset: str, *, annotated_too: bool) -
     trusted = _seen_by_people(place) | (set() if annotated_too else set(sources.of_kind("original")))
     wanted = published_targets(trusted) if preset == "abdomenatlas" else untrusted(sources.ids, trusted)
     structures = tuple(name for name in wanted if name in known)
-    checks = (whole_record(place.checks) or {}).get("key") if preset == "default" else None
     members = {member.name: (whole_record(member.folder) or {}).get("key") for member in sources.members}
+    rules = hash_of_tables() if preset == "default" else None
+    claims = {name: [claim.kind, claim.rank, claim.number] for name, claim in sources.claims.items()}
     decides = {
         "preset": preset,
         "structures": list(structures),
-        "upstream": {**sources.upstream, "members": members, "checks": checks},
+        "upstream": {**sources.upstream, "members": members, "rules": rules, "claims": claims},
     }
     makes = (HOT_SPOTS, PLACES, *(f"{name}{MASK}" for name in structures))
     work = partial(_attend, Looked(sources, structures), PRESETS[preset])
@@ -149,27 +152,28 @@ def _attend(looked: Looked, work: Work, folder: Path, progress: Progress) -> dic
 
 
 def _by_default(looked: Looked, folder: Path, progress: Progress) -> HotSpotsRecord:
-    grid, place = looked.sources.grid, looked.sources.place
+    grid, case = looked.sources.grid, looked.sources.place.case
     masks = {name: Boxed.of(mask) for name, mask in drawn_masks(looked.sources, {})}
     predicted = [name for name in looked.structures if name not in masks]
     masks |= ensemble_masks(predicted, looked.members_of, grid)
+    assembly = assembled(looked.sources).masks
+    kept = {name: Boxed.of(mask) for name, mask in assembly.items()}
+    priors = _priors(looked.sources, assembly, kept)
     found, tiles = {}, []
-    for seen in attend(looked.structures, looked.members_of, masks, grid, _priors(place, masks)):
+    for seen in attend(looked.structures, looked.members_of, masks, grid, priors, kept=kept):
         write_array_uint8(seen.found.heat.whole(), grid, folder / f"{seen.structure}{MASK}")
-        tiles.append(list(tiles_of(place.case, seen)))
+        tiles.append(list(tiles_of(case, seen)))
         found[seen.structure] = seen.found
         progress.advance()
     write_record(places_record(chain.from_iterable(tiles)), folder / PLACES)
     return hot_spots_record(found, looked.members)
 
 
-def _priors(place: CasePlace, masks: Mapping[str, Boxed]) -> dict[str, tuple[Prior, ...]]:
+def _priors(sources: Sources, assembly: Segmentation, kept: Mapping[str, Boxed]) -> dict[str, tuple[Prior, ...]]:
     """Return the rules that each structure breaks; one that says not where means all of it."""
-    if whole_record(place.checks) is None:
-        return {}
     priors: dict[str, tuple[Prior, ...]] = {}
-    for finding in read_record(FindingsRecord, place.checks / "findings.json").findings:
-        mask = masks.get(finding.structure)
+    for finding in rules_broken(sources.place, assembly, sources.absent):
+        mask = kept.get(finding.structure)
         everywhere = mask.box if mask is not None and mask.values.any() else None
         box = Box(finding.lo, finding.hi) if finding.lo and finding.hi else everywhere
         prior = Prior(finding.rule, finding.severity, box, finding.value if finding.unit == "mL" else None)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 import ctatlas
-from ctatlas.anatomy_rules.checks import CheckFinding, Severity, check_masks, check_table, repaired
-from ctatlas.atlas.checked import checked_of, read_checked
+from ctatlas.anatomy_rules.checks import CheckFinding, Given, Severity, check_masks, check_table, repaired
+from ctatlas.atlas.checked import BODY, body_of, checked_of, read_checked
 from ctatlas.atlas.layout import CasePlace
 from ctatlas.atlas.records import CaseRecord, FindingRecord, FindingsRecord, read_record, write_record
 from ctatlas.atlas.revise.store import RULES, revision_records, store_revision
@@ -20,6 +20,7 @@ from ctatlas.errors import AtlasError, CtatlasError
 from ctatlas.execution import Outcome, Task, perform, refused_task
 from ctatlas.hashing import sha256_json
 from ctatlas.progress import SILENT, Progress
+from ctatlas.volume import read
 
 if TYPE_CHECKING:
     from ctatlas.atlas.atlas import Atlas
@@ -52,6 +53,36 @@ def check_tasks(atlas: Atlas, cases: Sequence[CasePlace], *, of: str = "", rules
     if unknown := [rule for rule in rules if rule not in known]:
         raise AtlasError(f"no rule is called {unknown[0]!r}; there are {', '.join(sorted(known))}")
     return [_task(atlas, place, of, tuple(dict.fromkeys(rules))) for place in cases]
+
+
+def rules_broken(place: CasePlace, masks: Segmentation, absent: Collection[str] = ()) -> tuple[FindingRecord, ...]:
+    """Hold masks of a case against all rules, and keep nothing.
+
+    Parameters
+    ----------
+    place : CasePlace
+    masks : Segmentation
+        On the scan's grid; a structure that was looked for and not found has an empty one.
+    absent : collection of str
+        Known not to be there.
+
+    Raises
+    ------
+    ScanError
+        When the scan can't be read.
+    """
+    scan = read(place.ct)
+    given = Given(hu=scan.array, absent=frozenset(absent))
+    return tuple(map(_record, check_masks(masks.add(BODY, body_of(scan)), given, check_table())))
+
+
+def hash_of_tables() -> str:
+    """Hash the limits: other limits find other things."""
+    rows = [
+        [row.rule, row.kind, row.severity, {name: repr(sorted(each.items())) for name, each in row.limits.items()}]
+        for row in check_table()
+    ]
+    return sha256_json(rows)
 
 
 def check_and_fix(task: Task, progress: Progress = SILENT, *, config: AtlasConfig, created: str) -> Outcome:
@@ -89,20 +120,11 @@ def _task(atlas: Atlas, place: CasePlace, of: str, rules: tuple[str, ...]) -> Ta
     decides = {
         "checked": checked.what,
         "rules": list(rules),
-        "tables": _tables(),
+        "tables": hash_of_tables(),
         "upstream": {"ct": ct, "masks": checked.key},
     }
     work = partial(_check, place, checked.what, rules)
     return Task(place.case, place.checks, work, STEP, STEP_VERSION, parameters=decides, makes=(FINDINGS,))
-
-
-def _tables() -> str:
-    """Hash the limits: other limits find other things."""
-    rows = [
-        [row.rule, row.kind, row.severity, {name: repr(sorted(each.items())) for name, each in row.limits.items()}]
-        for row in check_table()
-    ]
-    return sha256_json(rows)
 
 
 def _check(place: CasePlace, what: str, rules: Sequence[str], folder: Path, progress: Progress) -> Mapping[str, object]:

@@ -236,6 +236,7 @@ class AttentionRecord(Record):
     disagreement_ml: float = 0.0
     overlap_ml: float = 0.0
     prior_ml: float = 0.0
+    contradiction_ml: float = 0.0
     heat: int = 0
 
 

@@ -66,7 +66,8 @@ def attend(
 
     An annotator finds in each case a map a structure, and a list of boxes with the most expected gain a minute first,
     down to where drawing a structure anew would gain more.
-    'ctatlas status' ranks cases and structures, 'ctatlas revise ask' chooses among all cases.
+    Rules of anatomy that the masks break are doubt, too; 'ctatlas check' tells them. 'ctatlas status' ranks cases and
+    structures, 'ctatlas revise ask' chooses among all cases.
     """
     from ctatlas.atlas.attend import attend_tasks
     from ctatlas.commands.cases import Manner

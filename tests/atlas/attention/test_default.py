@@ -113,6 +113,24 @@ def masks_of(**members):
     return ensemble_masks(members, lambda name: [members[name]], FINE)
 
 
+def test_an_organ_that_the_mask_leaves_out_although_members_are_sure_is_seen():
+    sure = brick((-50, -40, 10), (-20, -10, 50), 255)
+    nothing, half = Boxed.of(np.zeros(FINE.shape, bool)), Boxed.of(brick((-50, -40, 10), (-20, -10, 30), 1).values > 0)
+    left_out = found_for([sure] * 2, masks={"liver": nothing})
+    assert left_out.record.contradiction_ml == pytest.approx(np.count_nonzero(sure.values) * FINE.voxel_ml)
+    assert left_out.record.score == pytest.approx(1.0)  # nothing to lose
+    assert left_out.hotspots[0].reason == "the mask is not what members are sure of"
+    cut = found_for([sure] * 2, masks={"liver": half}).record
+    assert 0.4 < cut.contradiction_ml / left_out.record.contradiction_ml < 0.5  # less the border
+
+
+def test_a_drawn_mask_of_what_members_are_sure_is_not_there_is_seen():
+    sure, drawn = brick((-50, -40, 10), (-20, -10, 50), 255), brick((-50, -40, 10), (-20, -10, 76), 255)
+    found = found_for([sure] * 2, masks={"liver": Boxed.of(drawn.values > 0)})
+    assert found.record.contradiction_ml == pytest.approx(30 * 30 * (76 - 50 - 2) / 1000, rel=0.15)
+    assert found_for([sure] * 2).record.contradiction_ml == 0
+
+
 def test_overlaps_of_all_that_may_not_overlap_are_marked():
     a, b = brick((-50, -40, 10), (-25, -10, 50), 255), brick((-30, -40, 10), (-10, -10, 50), 255)
     marked = overlaps(masks_of(aorta=a, inferior_vena_cava=b))  # the published list leaves vessels out

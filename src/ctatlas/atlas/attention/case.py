@@ -55,6 +55,8 @@ def attend(
     masks: Mapping[str, Boxed],
     grid: Grid,
     priors: Mapping[str, tuple[Prior, ...]] | None = None,
+    *,
+    kept: Mapping[str, Boxed] | None = None,
 ) -> Iterator[Seen]:
     """Yield where to look, one structure after the other; of probabilities only one structure's are held.
 
@@ -71,12 +73,14 @@ def attend(
         Of the scan.
     priors : mapping, optional
         The rules that a structure breaks.
+    kept : mapping of str to Boxed, optional
+        bool, what an assembly makes of `masks`: tidied, without collisions; default: they go there as they are.
     """
     collisions = overlaps(masks)
     nothing = Boxed.zeros(grid.shape, NOWHERE, np.bool_)
     for name in structures:
         broken = (priors or {}).get(name, ())
-        mask = masks.get(name, nothing)
+        mask = (kept or masks).get(name, nothing)
         ensemble = combined(members_of(name), grid)
         maps = doubt(ensemble, mask, grid, collisions.get(name), broken)
         mask_ml = int(np.count_nonzero(mask.values)) * grid.voxel_ml

@@ -19,6 +19,7 @@ from ctatlas.volume import Grid
 _REASONS = {
     Cause.DISAGREEMENT: "members disagree",
     Cause.ENTROPY: "members are unsure",
+    Cause.CONTRADICTION: "the mask is not what members are sure of",
     Cause.OVERLAP: "overlaps a structure that it may not",
 }
 _WORTH_TELLING = 0.2  # share of a hot spot's voxels
@@ -128,6 +129,7 @@ def attention_of(
         entropy_ml=_ml(voxels, Cause.ENTROPY, grid),
         disagreement_ml=_ml(voxels, Cause.DISAGREEMENT, grid),
         overlap_ml=_ml(voxels, Cause.OVERLAP, grid),
+        contradiction_ml=_ml(voxels, Cause.CONTRADICTION, grid),
         prior_ml=_ml(voxels, Cause.PRIOR, grid),
     )
     return StructureAttention(heat, record, tuple(sorted(spots, key=by_gain)))

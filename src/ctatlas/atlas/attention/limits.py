@@ -20,6 +20,7 @@ class Limits:
     entropy_at_least: float
     disagreement_at_least: float
     overlap_risk: float
+    contradiction_risk: float
     prior_risk: dict[str, float]
     edge_sure: float
     edge_model_voxels: float
@@ -66,6 +67,7 @@ def limits() -> Limits:
         entropy_at_least=table["entropy"]["at_least"],
         disagreement_at_least=table["disagreement"]["at_least"],
         overlap_risk=table["overlap"]["risk"],
+        contradiction_risk=table["contradiction"]["risk"],
         prior_risk={severity: row["risk"] for severity, row in table["prior"].items()},
         edge_sure=table["edge"]["sure"],
         edge_model_voxels=table["edge"]["model_voxels"],

@@ -1,8 +1,9 @@
 """Where a structure's mask is probably wrong: the default attention.
 
-Four maps speak: entropy of the ensemble's mean, disagreement of its members, overlap with what may not overlap, and
-places where a rule of anatomy is broken. Each has a share of risk, the chance that the voxel is wrong; a map's pieces
-are kept by the volume that is expected to be wrong in them, so that neither thickness nor voxel size decides.
+Five maps speak: entropy of the ensemble's mean, disagreement of its members, overlap with what may not overlap,
+places where a rule of anatomy is broken, and those where the mask is not what the members are sure of. Each has a share
+of risk, the chance that the voxel is wrong; a map's pieces are kept by the volume that is expected to be wrong in them,
+so that neither thickness nor voxel size decides.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Cause(IntFlag):
     DISAGREEMENT = 2
     OVERLAP = 4
     PRIOR = 8
+    CONTRADICTION = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ def doubt(
     causes = unsure.view(np.uint8) * np.uint8(Cause.ENTROPY) + disagree.view(np.uint8) * np.uint8(Cause.DISAGREEMENT)
     risk = np.minimum(mean, 255 - mean) * (causes > 0)
     heat = np.maximum(bits * unsure, spread * disagree)
+    contrary = contradicted(mask.within(box), mean, _voxels(edge_mm, grid))
+    if overlap is not None:
+        contrary &= ~overlap.within(box)  # the other one has it
+    _mark(causes, risk, contrary, Cause.CONTRADICTION, limit.contradiction_risk)
     if overlap is not None:
         _mark(causes, risk, overlap.within(box), Cause.OVERLAP, limit.overlap_risk)
     body = (mask.within(box) | (mean > 0)) if marked else np.zeros(0, np.bool_)
@@ -140,6 +146,32 @@ def plain_edges(mean: np.ndarray, reach: Index) -> np.ndarray:
     outside = dilated(padded <= 255 - sure, reach)
     middle = tuple(slice(each, each + n) for each, n in zip(reach, mean.shape, strict=True))
     return np.asarray(inside & outside[middle])
+
+
+def contradicted(mask: np.ndarray, mean: np.ndarray, reach: Index) -> np.ndarray:
+    """Tell where a mask leaves out what the members are sure of, or holds what they are sure is something else.
+
+    Parameters
+    ----------
+    mask : (i, j, k) bool
+        What would go into the atlas: tidied, or drawn by somebody.
+    mean : (i, j, k) uint8
+        Mean probability, 255 = 1.
+    reach : (3,) int
+        So near to a border, in voxels, it is no contradiction.
+
+    Notes
+    -----
+    Source: ctatlas. Rules of tidiness drop whole organs in silence, and a wrong label of a dataset is one that members
+    doubt together; neither entropy nor disagreement shows that.
+    """
+    sure = round(255 * limits().edge_sure)
+    left_out, put_in = (mean >= sure) & ~mask, mask & (mean <= 255 - sure)
+    if left_out.any():
+        left_out &= ~dilated(mask, reach)
+    if put_in.any():
+        put_in &= ~dilated(mean > 127, reach)
+    return np.asarray(left_out | put_in)
 
 
 def _mark(causes: np.ndarray, risk: np.ndarray, where: np.ndarray, cause: Cause, share: float) -> None:

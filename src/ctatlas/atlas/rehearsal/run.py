@@ -1,4 +1,4 @@
-"""Go once through the loop: init → add → predict → check → attend → revise → assemble → release."""
+"""Go once through the loop: init → add → predict → attend → check → revise → assemble → release."""
 
 from __future__ import annotations
 
@@ -230,8 +230,8 @@ STEPS: Mapping[str, Callable[[Rehearsal], str]] = {
     "init": _init,
     "add": _add,
     "predict": _predict,
+    "attend": _attend,
     "check": _check,
-    "attend": _attend,  # what the checks found is doubt, too
     "revise export": _export,
     "(annotator)": _correct,
     "revise import": _import,
