@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +115,11 @@ class AtlasPlace:
         """Yield the cases that are there, in the order of their ids."""
         if not self.cases_folder.is_dir():
             return
-        for folder in sorted(self.cases_folder.iterdir()):
-            if (folder / CASE).is_file():
-                yield CasePlace(folder)
+        with os.scandir(self.cases_folder) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            if os.path.isfile(f"{self.cases_folder}/{name}/{CASE}"):  # noqa: PTH113 - asked of ten thousand cases
+                yield CasePlace(self.cases_folder / name)
 
 
 def member_of(folder: Path) -> str:

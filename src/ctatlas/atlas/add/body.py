@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ctatlas.inference.skin import body_inside_skin
 from ctatlas.volume import Volume
 
 _COARSE_MM = 4.0
@@ -25,6 +24,8 @@ def coarse_body(upright: Volume) -> tuple[np.ndarray, tuple[int, int, int]]:
     steps : (3,) int
         How many.
     """
+    from ctatlas.inference.skin import body_inside_skin  # heavy, and of no use to who finds nothing new
+
     i, j, k = (max(1, round(_COARSE_MM / mm)) for mm in upright.grid.spacing_mm)
     x_mm, y_mm, z_mm = upright.grid.spacing_mm
     coarse = upright.array[::i, ::j, ::k].astype(np.float32)

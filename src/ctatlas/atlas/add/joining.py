@@ -69,7 +69,7 @@ def join(atlas: Atlas, entry: Entry, record: CaseRecord, known: Known, *, keep_d
         twin = known.voxels.get(record.voxels_sha256)
         if twin is not None and not keep_duplicates:
             return _copy(atlas, entry, record, twin)
-        near = tuple(case for case, _ in known.pictures.like(record.fingerprint) if case != twin)
+        near = tuple(case for case in known.alike(record.fingerprint) if case != twin)
         whole = record.model_copy(update={"duplicate_of": twin, "near_duplicates": near})
         _move(entry.stage, atlas.place.case(entry.case), whole)
         known.learn(entry.case, entry.origin, entry.stamp, record.voxels_sha256, record.fingerprint)

@@ -27,22 +27,29 @@ class Known:
         Keyed hash of a path → the case that was read from it or is a copy of it, and the stamp of the files then.
     voxels : dict
         Hash of voxels → case.
-    pictures : Pictures
     ids : set
         All names of folders among the cases, lower case.
     """
 
     origins: dict[str, tuple[str, str]] = field(default_factory=dict)
     voxels: dict[str, str] = field(default_factory=dict)
-    pictures: Pictures = field(default_factory=Pictures)
     ids: set[str] = field(default_factory=set)
+    _pictures: Pictures = field(default_factory=Pictures)
+    _unseen: list[tuple[str, str]] = field(default_factory=list)  # most calls find nothing new to compare with
 
     def learn(self, case: str, origin: str, stamp: str, voxels: str, picture: str) -> None:
         """Remember a case."""
         self.origins[origin] = (case, stamp)
         self.voxels.setdefault(voxels, case)
-        self.pictures.add(case, picture)
+        self._unseen.append((case, picture))
         self.ids.add(case.lower())
+
+    def alike(self, picture: str) -> list[str]:
+        """Return the cases that look nearly the same, the most alike first."""
+        for case, unseen in self._unseen:
+            self._pictures.add(case, unseen)
+        self._unseen.clear()
+        return [case for case, _ in self._pictures.like(picture)]
 
     def free_id(self, wanted: str) -> str:
         """Return a safe name that no case has, and take it."""

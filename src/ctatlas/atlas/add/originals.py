@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ctatlas.anatomy import LabelSet, label_set, structure_called
-from ctatlas.anatomy_rules import annotated_structures
 from ctatlas.atlas.add.body import coarse_body, repeated
 from ctatlas.atlas.records import MaskRecord, OriginalRecord, write_record
 from ctatlas.errors import ScanError
@@ -75,6 +74,8 @@ def write_originals(
 def _of_numbers(
     path: Path, scan: Volume, chosen: LabelSet, left_out: tuple[int, ...], *, ignore_unknown: bool
 ) -> tuple[Segmentation, dict[str, int], tuple[str, ...]]:
+    from ctatlas.anatomy_rules import annotated_structures  # heavy, and of no use to who finds nothing new
+
     found = read_label_map(path)
     on_grid(Segmentation(found.grid), scan.grid, path.name)  # refuses another grid before anything is made
     unknown = sorted(_values(found.labels) - {0, *chosen.labels, *left_out})

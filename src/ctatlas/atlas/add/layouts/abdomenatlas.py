@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ctatlas.atlas.add.datasets import dataset_of
 from ctatlas.atlas.add.found import Ask, Fault, Found, Listing, printable, scan_at
-from ctatlas.atlas.add.layouts.reading import MANIFEST, numbers_of, said, text_of
+from ctatlas.atlas.add.layouts.reading import MANIFEST, folders_in, numbers_of, said, text_of
 from ctatlas.atlas.records import Split
 from ctatlas.errors import ScanError
 from ctatlas.volume import safe_name
@@ -66,7 +66,7 @@ def _folders(source: Path) -> list[Path]:
 def _folders_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in folders_in(folder) if not path.name.startswith(".")]
 
 
 def _spelling(source: Path) -> str:

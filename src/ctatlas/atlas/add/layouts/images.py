@@ -19,10 +19,11 @@ def listed(source: Path, ask: Ask) -> Listing:
     """List the scans; masks beside them are passed over."""
     scans = scans_in(source, ask.choices, surely=ask.is_known)
     dataset = ask.dataset or _UNNAMED
+    folder = safe_name(source.resolve().name) if ask.dataset is None and source.is_dir() else ""
     found = []
     for scan in scans:
         one = Found(printable(scan.case), dataset, scan.case, scan, split=ask.split)
-        if not one.may_tell_who and ask.dataset is None and source.is_dir():
-            one = Found(one.name, safe_name(source.resolve().name), one.case, scan, split=ask.split)
+        if folder and not one.may_tell_who:
+            one = Found(one.name, folder, one.case, scan, split=ask.split)
         found.append(one)
     return Listing("images", tuple(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -79,7 +80,13 @@ def described_folders(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         return []
-    return sorted(folder for folder in source.iterdir() if (folder / DESCRIPTION).is_file())
+    return [folder for folder in folders_in(source) if (folder / DESCRIPTION).is_file()]
+
+
+def folders_in(source: Path) -> list[Path]:
+    """Return the folders in a folder, in the order of their names; links to folders, too."""
+    with os.scandir(source) as entries:  # says of each what it is without another question to the disk
+        return sorted(source / entry.name for entry in entries if entry.is_dir())
 
 
 def description_of(folder: Path) -> dict[str, Any]:
