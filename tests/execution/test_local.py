@@ -97,10 +97,12 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     script.write_text(
         "import multiprocessing, os, signal\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
+        "from functools import partial\n"
         "from ctatlas.execution.executors import _begin_worker\n"
         "if __name__ == '__main__':\n"
         "    spawn = multiprocessing.get_context('spawn')\n"
-        "    pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin_worker, initargs=(1,))\n"
+        "    begin = partial(_begin_worker, 1, is_tied=False)\n"  # as where the system does not end them
+        "    pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=begin)\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from ctatlas.atlas.layout import AtlasPlace
 from ctatlas.errors import AtlasError, OutputError
+from ctatlas.execution.locks import held
 
 
 @contextmanager
@@ -28,23 +29,12 @@ def writing(place: AtlasPlace, *, shared: bool = False) -> Iterator[None]:
         When the folder can't be written to.
     """
     try:
-        import fcntl
-    except ImportError:  # Windows: the folder of each case is whole by renaming alone
-        yield
-        return
-    try:
         handle = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise OutputError(f"{place.root}: can't be written to ({error.strerror})") from None
     try:
-        try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AtlasError(
-                f"{place.root}: another ctatlas is writing here; wait for it, or use --shard in all"
-            ) from None
-        except OSError:  # a network disk without locks: shards keep apart by their numbers
-            pass
-        yield
+        if not held(handle, shared=shared):
+            raise AtlasError(f"{place.root}: another ctatlas is writing here; wait for it, or use --shard in all")
+        yield  # on a network disk without locks shards keep apart by their numbers
     finally:
         os.close(handle)

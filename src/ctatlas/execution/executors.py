@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ctatlas.execution.task import Task
 
 
+_WHEN_THE_PARENT_DIES = 1  # PR_SET_PDEATHSIG. Source: Linux, prctl.h
 _LOOK_S = 1.0  # how often the parent looks for workers that hang
 _SLACK, _START_S = 1.5, 30.0  # what a task may take beyond its time-out; what a worker may take to start
 
@@ -102,7 +104,9 @@ class _Pool:
 
         threads = max(1, (os.cpu_count() or 1) // workers)
         spawn = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker, initargs=(threads,))
+        is_tied = threading.current_thread() is threading.main_thread()  # the system tells the end of that thread
+        begin = partial(_begin_worker, threads, is_tied=is_tied)
+        self.pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=begin)
         self.workers, self.attempting = workers, attempting
         self.patience_s = None if timeout_s is None else _SLACK * timeout_s + _START_S
         self.suspects: list[Task] = []
@@ -152,11 +156,23 @@ class _Pool:
                 child.kill()
 
 
-def _begin_worker(threads: int) -> None:
+def _begin_worker(threads: int, *, is_tied: bool) -> None:
     """Leave Ctrl-C to the parent, who ends its workers by SIGTERM, and share the cores."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("CTATLAS_THREADS", str(threads))
+    if is_tied and sys.platform == "linux":
+        _be_killed_with_the_parent()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _be_killed_with_the_parent() -> None:
+    """Let the system end this worker with its parent: compiled code may let no thread of it run for long.
+
+    Until then it would hold the folder of its case against whoever starts the program again.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_WHEN_THE_PARENT_DIES, signal.SIGKILL)
 
 
 def _end_with_the_parent() -> None:

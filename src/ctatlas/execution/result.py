@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ctatlas.errors import OutputError
+from ctatlas.execution.locks import held
 
 RECORD = "run.json"
 _PARTIAL = ".ctatlas-partial"
@@ -183,21 +184,15 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second process; the lock goes with the process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: renaming alone keeps results whole there
+    """Hold the folder against a second process."""
+    if os.name == "nt":  # folders can't be opened there
         yield
         return
     with said_in_a_line(folder):
         handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"{folder}: another ctatlas is writing here; wait or choose another folder") from None
-        except OSError:  # a network disk without locks: go on without
-            pass
+        if not held(handle):
+            raise OutputError(f"{folder}: another ctatlas is writing here; wait or choose another folder")
         yield
     finally:
         os.close(handle)
