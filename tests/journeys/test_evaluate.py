@@ -69,3 +69,20 @@ def test_empty_folders_are_refused(ctatlas: Terminal, tmp_path: Path) -> None:
     done = ctatlas("evaluate", tmp_path / "gt", tmp_path / "pred", "--out", tmp_path / "out")
     assert done.code == CtatlasError.exit_code
     assert "holds no masks" in done.complaint
+
+
+def test_lesions_in_the_terminal_and_in_json(ctatlas: Terminal, tmp_path: Path) -> None:
+    for folder in ("gt", "pred"):
+        for case in "ab":
+            names = {1: "liver", 2: "liver_tumor"}
+            case_folder(
+                tmp_path / folder, case, body((1, 0, 0) if (folder, case) == ("pred", "b") else (0, 0, 0), names)
+            )
+    words = ("evaluate", tmp_path / "gt", tmp_path / "pred", "--out", tmp_path / "out", "-m", "dsc")
+    done = ctatlas(*words, "--lesions", "liver_tumor", "--lesion-rule", "one_to_one:0.5")
+    line = next(line.split() for line in done.out.splitlines() if "one_to_one" in line)
+    assert line == ["liver_tumor", "all", "one_to_one", "0.5", "2", "2", "1.000", "0.342-1.000", "0.00"]
+    found = ctatlas(*words, "--lesions", "all", "--json").json
+    assert found["lesions"][0]["n_found"] == 2
+    assert (found["patients"][0]["n_positive"], found["patients"][0]["n_negative"]) == (2, 0)
+    assert "is no number" in ctatlas(*words, "--lesions", "all", "--lesion-rule", "overlap:half").err

@@ -121,7 +121,8 @@ def test_nothing_on_a_side_is_all_missed_or_all_invented(rule):
         ("best", None, "'best'; there are overlap, one_to_one, greedy, centre"),
         ("one_to_one", 1.0, "one_to_one at 1"),
         ("overlap", -0.1, "overlap at -0.1"),
-        ("centre", -1.0, "expected mm"),
+        ("centre", -1.0, "from 0 and below 1000"),
+        ("centre", float("nan"), "centre at nan"),
     ],
 )
 def test_odd_rules_are_refused(overlaps, rule, threshold, complaint):

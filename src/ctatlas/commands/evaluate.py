@@ -13,10 +13,21 @@ from ctatlas.commands.options import AsJson, Debug, DryRun, Quiet, Workers, flag
 
 if TYPE_CHECKING:
     from ctatlas.benchmark.evaluate import Evaluation, StructureSummary
+    from ctatlas.measure.detection import Detection, LesionRule
 
 EXAMPLE = "ctatlas evaluate labels predictions --out evaluation --tolerance 2"
 _AT_MOST_LINES = 20
 _COLUMNS_OF_METRICS = 3  # what a terminal has room for
+_LESION_COLUMNS = (
+    "lesions of",
+    "size",
+    "rule",
+    "there n",
+    "found n",
+    "sensitivity value",
+    "95 %",
+    "false a scan value",
+)
 
 
 def evaluate(
@@ -65,6 +76,25 @@ def evaluate(
         str,
         typer.Option(metavar="NAME", help="Whose definitions to follow, such as monai, nnunet, suprem, flare24."),
     ] = "surfel",
+    lesions: Annotated[
+        list[str] | None,
+        typer.Option(help="List and count the lesions of these structures, separated by commas; all: of every lesion."),
+    ] = None,
+    lesion_rule: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE[:NUMBER]",
+            help="When a lesion is found: overlap:SHARE, one_to_one:IOU, greedy:IOU, centre:MM.",
+        ),
+    ] = "one_to_one:0.1",
+    lesion_at_least: Annotated[float, typer.Option(metavar="MM3", help="Smaller pieces are no lesions.")] = 0.0,
+    lesion_join: Annotated[float, typer.Option(metavar="MM", help="Pieces within twice that are one lesion.")] = 0.0,
+    metadata: Annotated[
+        Path | None, typer.Option(help="A table with a row a case: its patient, and perhaps a score.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of that table: what else tells patients with a lesion.")
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="The scans, named after the same cases, for pictures and for contours.")
     ] = None,
@@ -95,6 +125,10 @@ def evaluate(
         images=images,
         worst=worst,
         workers=workers,
+        lesions=tuple(_words(lesions)),
+        lesion_rule=_lesion_rule(lesion_rule, lesion_at_least, lesion_join),
+        metadata=metadata,
+        score=score,
     )
     measured, at, of = _words(metrics), _tolerance(tolerance, tolerances), _words(structures)
     if dry_run:
@@ -120,6 +154,17 @@ def _tolerance(lengths: Sequence[float] | None, name: str | None) -> Sequence[fl
     return name or lengths or None
 
 
+def _lesion_rule(text: str, at_least_mm3: float, join_mm: float) -> LesionRule:
+    from ctatlas.measure.detection import LesionRule
+
+    name, _, number = text.partition(":")
+    try:
+        threshold = float(number) if number else None
+    except ValueError:
+        raise typer.BadParameter(f"--lesion-rule {text}: {number[:40]!r} is no number") from None
+    return LesionRule(rule=name.strip(), threshold=threshold, at_least_mm3=at_least_mm3, join_mm=join_mm)
+
+
 def _words(texts: Sequence[str] | None) -> list[str]:
     return [word.strip() for text in texts or [] for word in text.split(",") if word.strip()]
 
@@ -133,6 +178,9 @@ def _say(found: Evaluation, out: Path) -> None:
     columns = ["structure", "cases n", *(f"{head} {kind} value" for head in heads for kind in ("mean", "median"))]
     columns += ["missed n", "false positive n", "no prediction n"]
     say_table(columns, [_line(each, shown) for each in summary])
+    if found.lesions.counted:
+        say("")
+        say_table(_LESION_COLUMNS, [_lesion_line(each) for each in found.lesions.counted if each.sensitivity.n])
     say(f"\n{out}")
 
 
@@ -154,9 +202,24 @@ def _line(each: StructureSummary, shown: Sequence[tuple[str, float | None]]) -> 
     ]
 
 
+def _lesion_line(each: Detection) -> list[str]:
+    share, ends = each.sensitivity.value, each.sensitivity.interval
+    return [
+        each.structure,
+        each.size_class,
+        f"{each.rule} {each.threshold:g}",
+        str(each.sensitivity.n),
+        str(each.sensitivity.count),
+        "" if share is None else f"{share:.3f}",
+        f"{ends.low:.3f}-{ends.high:.3f}",
+        f"{each.false_positives_per_scan:.2f}",
+    ]
+
+
 def _say_json(found: Evaluation, out: Path) -> None:
     from dataclasses import asdict
 
+    from ctatlas.benchmark.evaluate.lesions import DETECTION, SUMMARY
     from ctatlas.results import NOTICE
 
     say_json(
@@ -166,8 +229,21 @@ def _say_json(found: Evaluation, out: Path) -> None:
             "structures": [asdict(each) for each in found.summary()],
             "failures": [asdict(each) for each in found.failures],
             "warnings": [asdict(each) for each in found.notes],
+            "lesions": _rows_of(found, SUMMARY),
+            "patients": _rows_of(found, DETECTION),
         }
     )
+
+
+def _rows_of(found: Evaluation, table: str) -> list[dict[str, object]]:
+    """Return a table of lesions as JSON has it, which knows no infinity."""
+    from ctatlas.benchmark.evaluate.lesions import lesion_tables
+
+    columns, rows = lesion_tables(found.lesions).get(table, ((), ()))
+    return [
+        {column: "inf" if cell == float("inf") else cell for column, cell in zip(columns, row, strict=True)}
+        for row in rows
+    ]
 
 
 def _tell(found: Evaluation) -> None:

@@ -15,9 +15,10 @@ from typing import Literal
 
 import numpy as np
 
+from ctatlas.errors import ModelError
 from ctatlas.measure.intervals import Interval, Proportion, bootstrap_ratio, proportion
 from ctatlas.measure.lesions import Overlaps, Pieces, overlaps_of, pieces_of
-from ctatlas.measure.matching import Matching, matched, rule_called
+from ctatlas.measure.matching import Matching, matched, rule_called, threshold_of
 from ctatlas.measure.pair import Pair
 
 Side = Literal["reference", "prediction"]
@@ -48,6 +49,24 @@ class LesionRule:
     join_mm: float = 0.0
     limits_mm: tuple[float, ...] = (10.0, 20.0)
     by_longest: bool = False
+
+    def refuse_odd(self) -> None:
+        """Raise when the rule is unknown or a number odd.
+
+        Raises
+        ------
+        ModelError
+            One line.
+        """
+        threshold_of(self.rule, self.threshold)
+        if not (self.at_least_mm3 >= 0 and self.join_mm >= 0):
+            raise ModelError(
+                f"lesions of at least {self.at_least_mm3:g} mm³ within {self.join_mm:g} mm; expected 0 or more"
+            )
+        if not all(low < high for low, high in pairwise((0.0, *self.limits_mm))):
+            raise ModelError(
+                f"limits of size classes are {', '.join(f'{mm:g}' for mm in self.limits_mm)}; expected rising mm"
+            )
 
     @property
     def size_classes(self) -> tuple[str, ...]:
@@ -256,7 +275,7 @@ def _detection(
     return Detection(
         structure=cases[0].structure,
         rule=rule.name,
-        threshold=rule.default if by_any_voxel or by.threshold is None else by.threshold,
+        threshold=threshold_of(rule.name, None if by_any_voxel else by.threshold),
         size_class=size,
         n_cases=len(cases),
         n_predicted=n_pred,

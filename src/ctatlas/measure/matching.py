@@ -53,6 +53,8 @@ class Rule:
         One line for a person; {threshold} stands for its number.
     default : float
         Its threshold when nobody gives one.
+    below : float
+        What the threshold must stay below.
     pairs_off : bool
         Whether a lesion has one partner at most, so that the quality of pairs (SQ, PQ) is defined.
     """
@@ -60,6 +62,7 @@ class Rule:
     name: str
     meaning: str
     default: float
+    below: float
     pairs_off: bool
     match: Callable[[Overlaps, float], tuple[np.ndarray, ...]]
 
@@ -80,13 +83,25 @@ def matched(overlaps: Overlaps, rule: str, threshold: float | None = None) -> Ma
     ModelError
         When there is no such rule, or the threshold is none of its.
     """
-    chosen = rule_called(rule)
-    at = chosen.default if threshold is None else threshold
-    if not 0 <= at < (np.inf if rule == "centre" else 1):
-        raise ModelError(f"the rule {rule} at {at:g}; expected {'mm' if rule == 'centre' else '0 up to, not with, 1'}")
+    chosen, at = rule_called(rule), threshold_of(rule, threshold)
     found, right, *pairs = chosen.match(overlaps, at)
     gt_numbers, pred_numbers, iou = pairs or (np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
     return Matching(rule, at, found, right, gt_numbers, pred_numbers, iou)
+
+
+def threshold_of(rule: str, threshold: float | None = None) -> float:
+    """Return a rule's threshold, its default where none is given.
+
+    Raises
+    ------
+    ModelError
+        When there is no such rule, or the threshold is none of its.
+    """
+    chosen = rule_called(rule)
+    at = chosen.default if threshold is None else threshold
+    if not 0 <= at < chosen.below:
+        raise ModelError(f"the rule {rule} at {at:g}; expected a number from 0 and below {chosen.below:g}")
+    return at
 
 
 def rule_called(name: str) -> Rule:
@@ -162,6 +177,7 @@ _RULES = (
         name="overlap",
         meaning="a shared voxel and at least {threshold} of the lesion, by any pieces",
         default=0.0,
+        below=1.0,
         pairs_off=False,
         match=_by_overlap,
     ),
@@ -169,6 +185,7 @@ _RULES = (
         name="one_to_one",
         meaning="IoU above {threshold}, one partner each, the largest sum of IoU",
         default=0.1,
+        below=1.0,
         pairs_off=True,
         match=_one_to_one,
     ),
@@ -176,6 +193,7 @@ _RULES = (
         name="greedy",
         meaning="IoU above {threshold}, one partner each, the best pair first",
         default=0.1,
+        below=1.0,
         pairs_off=True,
         match=_greedy,
     ),
@@ -183,6 +201,7 @@ _RULES = (
         name="centre",
         meaning="the predicted centre lies in the lesion or within {threshold} mm of its centre",
         default=0.0,
+        below=1000.0,
         pairs_off=False,
         match=_by_centre,
     ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from ctatlas.benchmark.evaluate.geometry import GeometryError, on_one_grid
 from ctatlas.benchmark.evaluate.layouts import CaseMasks
+from ctatlas.benchmark.evaluate.lesions import lesion_case_of, lesions_in, wanted_lesions
 from ctatlas.benchmark.evaluate.matching import matched, put_together
 from ctatlas.benchmark.evaluate.notes import Note
 from ctatlas.benchmark.evaluate.reading import IGNORED, Masks, read_masks
@@ -17,6 +18,7 @@ from ctatlas.benchmark.evaluate.sides import mirrored, swapped_sides
 from ctatlas.errors import CtatlasError
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.measure.case import measure_case
+from ctatlas.measure.detection import LesionCase, LesionRule
 from ctatlas.measure.records import Measurement, Status
 from ctatlas.measure.tolerances import ToleranceSet
 from ctatlas.progress import Progress
@@ -50,6 +52,9 @@ class Measuring:
         Whose names or numbers the masks have, where they do not say.
     resample : bool
         Whether a prediction on another grid is brought onto the reference's.
+    lesions : tuple of str
+        Structures whose lesions are listed; "all" for every one that the table of structures calls a lesion.
+    lesion_rule : LesionRule
     """
 
     metrics: tuple[str, ...]
@@ -59,6 +64,8 @@ class Measuring:
     gt_label_set: str | None = None
     pred_label_set: str | None = None
     resample: bool = False
+    lesions: tuple[str, ...] = ()
+    lesion_rule: LesionRule = field(default_factory=LesionRule)
 
     def record(self) -> dict[str, object]:
         """Say it in words of JSON."""
@@ -74,6 +81,7 @@ class CaseResult:
     state : str
         "measured"; or "geometry_mismatch" or "missing_prediction", which `reason` explains.
     rows : tuple of Measurement
+    lesions : tuple of LesionCase
     gt_sha256, pred_sha256 : str
         Of the files of both sides; empty where there are none.
     told : tuple of str
@@ -95,6 +103,7 @@ class CaseResult:
     notes: tuple[Note, ...] = ()
     gt_sha256: str = ""
     pred_sha256: str = ""
+    lesions: tuple[LesionCase, ...] = ()
 
     def record(self) -> dict[str, object]:
         """Say it in words of JSON."""
@@ -106,6 +115,7 @@ class CaseResult:
         words: dict[str, object] = dict(record)
         for name, kind in (("rows", Measurement), ("notes", Note)):
             words[name] = tuple(kind(**row) for row in words[name])  # type: ignore[attr-defined]
+        words["lesions"] = tuple(lesion_case_of(listed) for listed in words["lesions"])  # type: ignore[attr-defined]
         for name in ("told", "supposed", "untold", "not_annotated"):
             words[name] = tuple(words[name])  # type: ignore[arg-type]
         return cls(**words)  # type: ignore[arg-type]
@@ -173,7 +183,9 @@ def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseRe
     predicted = put_together(_without_ignored(placed.pred, placed.gt), match.pred_parts)
     rows = _measured(case, reference, predicted, match.names, measuring)
     seen = _sides(rows, reference, predicted, match.names)
-    return known(rows=tuple(rows), notes=(*notes, *placed.notes, *match.notes, *seen))
+    listed = wanted_lesions(measuring.lesions, match.names)
+    lesions = lesions_in(case, reference, predicted, listed, measuring.lesion_rule)
+    return known(rows=tuple(rows), notes=(*notes, *placed.notes, *match.notes, *seen), lesions=lesions)
 
 
 def _with_empty(masks: Masks, names: Sequence[str]) -> Masks:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+from ctatlas.benchmark.evaluate.lesions import LesionResults
 from ctatlas.benchmark.evaluate.notes import Note
 from ctatlas.measure.records import Measurement
 
@@ -75,12 +76,15 @@ class Evaluation:
         What else should be known.
     facts : mapping
         How it was made, in words of JSON: `run.json`.
+    lesions : LesionResults
+        What was asked to be listed.
     """
 
     measurements: tuple[Measurement, ...]
     failures: tuple[Failure, ...] = ()
     notes: tuple[Note, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    lesions: LesionResults = field(default_factory=LesionResults)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the measurements as a table with the columns of `metrics.csv`; what is undefined is nan."""

@@ -8,16 +8,22 @@ from dataclasses import replace
 
 from ctatlas.benchmark.evaluate.case import CaseResult, Measuring, rows_without_values
 from ctatlas.benchmark.evaluate.evaluation import Evaluation, Failure
+from ctatlas.benchmark.evaluate.lesions import ALL, KnownOfCases, counted_lesions
 from ctatlas.benchmark.evaluate.matching import matched
 from ctatlas.benchmark.evaluate.notes import Note
 from ctatlas.execution import Outcome
+from ctatlas.measure.detection import LesionCase
 from ctatlas.measure.records import Measurement
 
 _STAGES = {"missing_prediction": "prediction", "geometry_mismatch": "geometry"}
 
 
 def gathered(
-    outcomes: Iterable[Outcome], measuring: Measuring, surplus: Sequence[str], facts: Mapping[str, object]
+    outcomes: Iterable[Outcome],
+    measuring: Measuring,
+    surplus: Sequence[str],
+    facts: Mapping[str, object],
+    known: KnownOfCases,
 ) -> Evaluation:
     """Put the cases together.
 
@@ -33,6 +39,8 @@ def gathered(
         Predictions that have no reference.
     facts : mapping
         For `run.json`.
+    known : KnownOfCases
+        Whose each case is.
     """
     done = list(outcomes)
     results = _without_strangers([CaseResult.of(outcome.summary) for outcome in done if outcome.state != "failed"])
@@ -41,11 +49,13 @@ def gathered(
     if not told:  # nobody knows what the model finds: all of the reference
         asked = tuple(dict.fromkeys(name for result in results for name in result.untold))
     rows = [row for result in results for row in (*result.rows, *_missing(result, asked, measuring))]
+    lesions = [listed for result in results for listed in result.lesions]
     return Evaluation(
         measurements=tuple(rows),
         failures=tuple(_failures(done)),
-        notes=(*_of_cases(results), *_of_all(results, rows, surplus)),
+        notes=(*_of_cases(results), *_of_all(results, rows, surplus), *_of_lesions(lesions, measuring)),
         facts=facts,
+        lesions=counted_lesions(lesions, measuring.lesion_rule, known),
     )
 
 
@@ -99,3 +109,12 @@ def _of_all(results: Sequence[CaseResult], rows: Iterable[Measurement], surplus:
         yield Note("not_annotated", text, structure=name)
     for case in surplus:
         yield Note("surplus_prediction", "has a prediction and no reference", case=case)
+
+
+def _of_lesions(cases: Iterable[LesionCase], measuring: Measuring) -> Iterator[Note]:
+    """Tell whose lesions were asked for and nowhere compared."""
+    listed = {case.structure for case in cases}
+    for name in measuring.lesions:
+        if name not in listed and not (name == ALL and listed):
+            what = "structure that is a lesion" if name == ALL else "such structure"
+            yield Note("no_lesions", f"lesions were to be listed, but no case compares a {what}", structure=name)

@@ -7,6 +7,7 @@ from typing import Literal
 
 Kind = Literal[
     "all_background",  # every mask of a side is empty
+    "no_lesions",  # lesions were asked for of what no case compares
     "mirrored",  # the prediction would fit far better if it were flipped
     "not_annotated",  # predicted, but nobody looked for it in the reference
     "not_predicted",  # annotated, but no prediction of any case tells about it

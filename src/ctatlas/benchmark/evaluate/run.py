@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +18,7 @@ from ctatlas.benchmark.evaluate.case import CasePair, Measuring, evaluate_case
 from ctatlas.benchmark.evaluate.evaluation import Evaluation
 from ctatlas.benchmark.evaluate.gathering import gathered
 from ctatlas.benchmark.evaluate.layouts import CaseMasks, masks_in
+from ctatlas.benchmark.evaluate.lesions import ALL, known_of_cases
 from ctatlas.benchmark.evaluate.pairing import Pairing, paired
 from ctatlas.benchmark.evaluate.picture import draw, read_shown
 from ctatlas.benchmark.evaluate.reading import label_set_of
@@ -25,6 +26,7 @@ from ctatlas.benchmark.evaluate.worst import Worst, worst_results
 from ctatlas.benchmark.evaluate.writing import open_output, write_evaluation
 from ctatlas.errors import ModelError, ScanError
 from ctatlas.execution import Outcome, Task, perform, perform_all, perform_in_place
+from ctatlas.measure.detection import LesionRule
 from ctatlas.measure.metrics import chosen_metrics
 from ctatlas.measure.presets import DEFAULT_PRESET, preset_called
 from ctatlas.measure.records import Measurement
@@ -65,6 +67,15 @@ class Options:
         How many of the worst results to draw; none where nothing is written.
     workers : int
         Cases at once, each in a process of its own.
+    lesions : tuple of str
+        Structures whose lesions are listed and counted, by any of their names; "all" for every one that the table of
+        structures calls a lesion.
+    lesion_rule : LesionRule
+        What counts as a lesion and as found.
+    metadata : Path or None
+        A table with a row a case: its patient, so that scans of one are not taken for independent.
+    score : str or None
+        A column of it by which patients with and without a lesion are told apart, beside the predicted volume.
     """
 
     preset: str = DEFAULT_PRESET
@@ -76,6 +87,10 @@ class Options:
     images: Path | None = None
     worst: int = 12
     workers: int = 1
+    lesions: tuple[str, ...] = ()
+    lesion_rule: LesionRule = field(default_factory=LesionRule)
+    metadata: Path | None = None
+    score: str | None = None
 
 
 def evaluate(
@@ -117,7 +132,9 @@ def evaluate(
     ScanError
         When nothing can be evaluated: no masks, no two cases of one name, no reference that can be read.
     ModelError
-        When a metric, preset, tolerance or label set is not known.
+        When a metric, preset, tolerance, rule or label set is not known.
+    TableError
+        When the metadata can't be read.
     OutputError
         When the folder can't be written to, or somebody else's files stand there.
     """
@@ -126,12 +143,13 @@ def evaluate(
         folder = Path(out) if out is not None else None
         if folder is not None:
             open_output(folder, (Path(gt), Path(pred)))
+        known = known_of_cases([pair.case for pair in pairing.pairs], options.metadata, options.score)
         tasks = tasks_of(pairing, measuring, folder)
         do = perform if folder is not None else perform_in_place
         outcomes = _in_order(tasks, perform_all(tasks, workers=options.workers, progress=progress, do=do))
         _refuse_nothing(outcomes)
         facts = _facts(measuring, options, outcomes)
-        evaluation = gathered(outcomes, measuring, pairing.surplus, facts)
+        evaluation = gathered(outcomes, measuring, pairing.surplus, facts, known)
         _refuse_nothing_in_common(evaluation)
         if folder is not None:
             shown = worst_results(evaluation.measurements, options.worst)
@@ -216,6 +234,7 @@ def _measuring(
     preset = preset_called(options.preset)
     wanted = tuple(metric.name for metric in chosen_metrics(metrics or preset.default_metrics))
     preset.refuse_others(wanted)
+    options.lesion_rule.refuse_odd()
     for name in (options.gt_label_set, options.pred_label_set):
         if name:
             label_set_of(name)  # refused now rather than case by case
@@ -227,6 +246,10 @@ def _measuring(
         gt_label_set=options.gt_label_set,
         pred_label_set=options.pred_label_set,
         resample=options.resample,
+        lesions=tuple(
+            dict.fromkeys(name if name == ALL else structure_called(name) or name for name in options.lesions)
+        ),
+        lesion_rule=options.lesion_rule,
     )
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ctatlas.benchmark.evaluate.evaluation import COLUMNS, Evaluation, cells
+from ctatlas.benchmark.evaluate.lesions import DETECTION, LESIONS, SUMMARY, lesion_tables
 from ctatlas.benchmark.evaluate.worst import Worst
 from ctatlas.errors import OutputError
 from ctatlas.execution import FAILURES, RECORD
@@ -21,6 +22,7 @@ from ctatlas.hashing import sha256_bytes
 from ctatlas.volume import whole_file
 
 METRICS, PARQUET, WARNINGS, WORST = "metrics.csv", "metrics.parquet", "warnings.csv", "worst.csv"
+_TABLES = (METRICS, PARQUET, WARNINGS, FAILURES, WORST, LESIONS, SUMMARY, DETECTION)
 _AT_MOST_RECORD_BYTES = 2**28
 
 
@@ -38,7 +40,7 @@ def open_output(folder: Path, inputs: Iterable[Path]) -> None:
         outer = place.resolve()
         if outer.is_dir() and (inner == outer or outer in inner.parents):
             raise OutputError(f"{folder}: lies inside {place}, where results would be taken for cases; choose another")
-    strangers = [name for name in (METRICS, PARQUET, WARNINGS, FAILURES, WORST) if (folder / name).exists()]
+    strangers = [name for name in _TABLES if (folder / name).exists()]
     if strangers and not (folder / RECORD).exists():
         raise OutputError(f"{folder}: {', '.join(strangers)} stands there and is no result of ctatlas; choose another")
     with said_in_a_line(folder):
@@ -78,6 +80,7 @@ def write_evaluation(
     if worst:
         chosen = [(each.rank, *cells(each.result), each.picture if each.picture in pictures else "") for each in worst]
         files[WORST] = _csv(("rank", *COLUMNS, "picture"), chosen)
+    files |= {name: _csv(columns, rows) for name, (columns, rows) in lesion_tables(evaluation.lesions).items()}
     before = _files_of(folder)
     with said_in_a_line(folder):
         (folder / RECORD).unlink(missing_ok=True)  # while it is not there, the tables need not fit together
