@@ -69,6 +69,11 @@ class SurfaceDistances:
     gt_to_pred: Directed
     pred_to_gt: Directed
 
+    def rounded(self) -> SurfaceDistances:
+        """Return the same with distances in float32."""
+        ways = (self.gt_to_pred, self.pred_to_gt)
+        return SurfaceDistances(*(Directed(way.distances_mm.astype(np.float32), way.areas) for way in ways))
+
     def nsd(self, tolerance_mm: float) -> float:
         """Return the share of both surfaces within the tolerance of the other one; nan when there is neither."""
         within = self.gt_to_pred.area_within(tolerance_mm) + self.pred_to_gt.area_within(tolerance_mm)
@@ -134,19 +139,29 @@ SURFACE_METRICS: Mapping[str, Callable[[SurfaceDistances, float], float]] = Mapp
 )
 
 
-def measured(pair: Pair, wanted: Sequence[Metric], tolerances_mm: Sequence[float]) -> Values:
+def measured(
+    pair: Pair, wanted: Sequence[Metric], tolerances_mm: Sequence[float], *, is_single: bool = False
+) -> Values:
     """Measure by surface elements: a family of metrics.
+
+    Parameters
+    ----------
+    pair, wanted, tolerances_mm
+        As every family of metrics.
+    is_single : bool
+        Compare distances with the tolerance in float32. Source: MONAI `SurfaceDiceMetric`, `use_subvoxels=True`.
 
     Returns
     -------
     mapping
         (metric, tolerance) -> value; None where a distance is to nothing or nothing is divided by nothing.
     """
-    surfaces = pair.surfaces()
+    surfaces = pair.surfaces().rounded() if is_single else pair.surfaces()
     values: dict[tuple[str, float | None], float | None] = {}
     for metric in wanted:
         for tolerance in tolerances_mm if metric.takes_tolerance else (None,):
-            value = SURFACE_METRICS[metric.name](surfaces, tolerance or 0.0)
+            within = float(np.float32(tolerance or 0.0)) if is_single else tolerance or 0.0
+            value = SURFACE_METRICS[metric.name](surfaces, within)
             values[metric.name, tolerance] = value if math.isfinite(value) else None
     return values
 

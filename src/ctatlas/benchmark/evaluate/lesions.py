@@ -14,7 +14,7 @@ from ctatlas.benchmark.reading.text import number
 from ctatlas.errors import TableError
 from ctatlas.measure.detection import Detection, Lesion, LesionCase, LesionRule, detections, lesions_of_pair
 from ctatlas.measure.intervals import Interval, Proportion
-from ctatlas.measure.pair import pairs
+from ctatlas.measure.pairing import pairs
 from ctatlas.measure.patients import PatientDetection, ScoredCase, patient_detection, scored_by_volume
 from ctatlas.volume import Segmentation
 
