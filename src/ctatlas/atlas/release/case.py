@@ -12,12 +12,12 @@ import numpy as np
 
 from ctatlas.atlas.assemble import SEGMENTATIONS as ASSEMBLED
 from ctatlas.atlas.assemble import combined
+from ctatlas.atlas.config import AtlasConfig
 from ctatlas.atlas.layout import MASK, CasePlace
 from ctatlas.atlas.release.earlier import original_hashes, predicted_alone, write_original, write_predicted
 from ctatlas.atlas.release.layouts import COMBINED, CT, SEGMENTATIONS
 from ctatlas.atlas.release.plan import Plan, Planned
 from ctatlas.atlas.release.soundness import CaseFiles, as_mask, case_faults, grid_of, read_on
-from ctatlas.atlas.sources import Sources
 from ctatlas.errors import AtlasError, CtatlasError, OutputError, ScanError
 from ctatlas.execution import Task
 from ctatlas.hashing import sha256_file
@@ -40,8 +40,8 @@ class Job:
         Released structure -> spelling.
     original : bool
         Whether to tell the labels that came with the scan, too.
-    predicted : Sources or None
-        Of predictions alone, where they are told, too.
+    predicted : AtlasConfig or None
+        Whose members' predictions are told, too.
     revised : tuple of str
         Released structures that people corrected.
     """
@@ -56,7 +56,7 @@ class Job:
     with_masks: bool
     single_masks: bool
     original: bool
-    predicted: Sources | None
+    predicted: AtlasConfig | None
     revised: tuple[str, ...]
 
 
@@ -66,6 +66,7 @@ def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
     used = [part for some in parts.values() for part in some]
     made_by = {name: {case.provenance.masks[part].source for part in some} for name, some in parts.items()}
     tells_earlier = plan.layout.earlier and plan.choices.with_masks
+    predicted = predicted_alone(case.place, plan.atlas.config) if tells_earlier else None
     job = Job(
         place=case.place,
         ct_sha256=case.record.ct_sha256,
@@ -77,7 +78,7 @@ def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
         with_masks=plan.choices.with_masks,
         single_masks=plan.layout.single_masks,
         original=tells_earlier and (case.place.original / "labels.json").is_file(),
-        predicted=predicted_alone(case.place, plan.atlas.config) if tells_earlier else None,
+        predicted=plan.atlas.config if predicted else None,
         revised=tuple(name for name, sources in made_by.items() if "revised" in sources),
     )
     decides = {
@@ -88,8 +89,8 @@ def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
         "names": dict(job.names),
         "holds": [job.with_images, job.with_masks, job.single_masks, job.original],
         "original": original_hashes(case.place) if job.original else {},
-        "predicted": dict(job.predicted.upstream) if job.predicted else {},
-        "revised": list(job.revised) if job.predicted else [],
+        "predicted": dict(predicted.upstream) if predicted else {},
+        "revised": list(job.revised) if predicted else [],
     }
     return Task(case.place.case, folder, partial(_prepare_or_say, job), STEP, STEP_VERSION, parameters=decides)
 
@@ -152,8 +153,9 @@ def _masks(job: Job, grid: Grid, folder: Path) -> tuple[dict[str, Path], dict[st
                 shutil.copyfile(_assembled(job.place, parts[0]), path)
             else:
                 write_mask(masks.mask(name), grid, path)
-    if job.predicted:
-        write_predicted(job.predicted, folder, ids=job.ids, names=job.names, revised=job.revised)
+    sources = predicted_alone(job.place, job.predicted) if job.predicted else None
+    if sources:
+        write_predicted(sources, folder, ids=job.ids, names=job.names, revised=job.revised)
     return files, masks.n_voxels()
 
 
