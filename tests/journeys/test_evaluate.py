@@ -25,7 +25,7 @@ def test_a_table_and_what_has_no_partner(ctatlas: Terminal, places: tuple[Path, 
     done = ctatlas("evaluate", gt, pred, "--out", out, "-m", "dsc", "--quiet")
     assert (done.code, done.out) == (3, "")
     assert "ctatlas: b: prediction: has no prediction" in done.err
-    assert "ctatlas: c: has a prediction and no reference" in done.err
+    assert "ctatlas: predictions without a reference: c" in done.err
     done = ctatlas("evaluate", gt, pred, "--out", out, "-m", "dsc")
     line = next(line.split() for line in done.out.splitlines() if line.startswith("spleen"))
     assert line == ["spleen", "1", "1.000", "1.000", "1"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 SECONDS_BETWEEN_LINES = 30.0
+_NUMBERS = ("mL", "HU", "n", "Dice", "value", "MB", "files", "mean", "median")  # last words of columns of numbers
 
 
 def say(text: str) -> None:
@@ -41,7 +42,7 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        is_number = column.split()[-1] in ("mL", "HU", "n", "Dice", "value", "MB", "files")
+        is_number = column.split()[-1] in _NUMBERS
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(_harmless, row))

@@ -8,26 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctatlas.commands.console import say, say_json, say_table, showing_progress, tell
+from ctatlas.commands.console import showing_progress
 from ctatlas.commands.options import AsJson, Debug, DryRun, Quiet, Workers, flag
 
 if TYPE_CHECKING:
-    from ctatlas.benchmark.evaluate import Evaluation, StructureSummary
-    from ctatlas.measure.detection import Detection, LesionRule
+    from ctatlas.measure.detection import LesionRule
 
 EXAMPLE = "ctatlas evaluate labels predictions --out evaluation --tolerance 2"
-_AT_MOST_LINES = 20
-_COLUMNS_OF_METRICS = 3  # what a terminal has room for
-_LESION_COLUMNS = (
-    "lesions of",
-    "size",
-    "rule",
-    "there n",
-    "found n",
-    "sensitivity value",
-    "95 %",
-    "false a scan value",
-)
 
 
 def evaluate(
@@ -114,6 +101,7 @@ def evaluate(
     from ctatlas.benchmark.evaluate import Options, planned
     from ctatlas.benchmark.evaluate import evaluate as evaluated
     from ctatlas.commands.cases import say_plan
+    from ctatlas.commands.evaluated import say_evaluation, say_evaluation_as_json, tell_of_evaluation
 
     options = Options(
         preset=preset,
@@ -140,10 +128,10 @@ def evaluate(
             gt, pred, out, metrics=measured, tolerance=at, structures=of, options=options, progress=progress
         )
     if json:
-        _say_json(found, out)
+        say_evaluation_as_json(found, out)
     elif not quiet:
-        _say(found, out)
-    _tell(found)
+        say_evaluation(found, out)
+    tell_of_evaluation(found)
     if found.failures:
         raise typer.Exit(3)
 
@@ -167,90 +155,3 @@ def _lesion_rule(text: str, at_least_mm3: float, join_mm: float) -> LesionRule:
 
 def _words(texts: Sequence[str] | None) -> list[str]:
     return [word.strip() for text in texts or [] for word in text.split(",") if word.strip()]
-
-
-def _say(found: Evaluation, out: Path) -> None:
-    from ctatlas.measure.metrics import metrics
-
-    summary = found.summary()
-    shown = [(each.metric, each.tolerance_mm) for each in summary[0].middles[:_COLUMNS_OF_METRICS]] if summary else []
-    heads = [_head(metric, mm, metrics()[metric].unit) for metric, mm in shown]
-    columns = ["structure", "cases n", *(f"{head} {kind} value" for head in heads for kind in ("mean", "median"))]
-    columns += ["missed n", "false positive n", "no prediction n"]
-    say_table(columns, [_line(each, shown) for each in summary])
-    if found.lesions.counted:
-        say("")
-        say_table(_LESION_COLUMNS, [_lesion_line(each) for each in found.lesions.counted if each.sensitivity.n])
-    say(f"\n{out}")
-
-
-def _head(metric: str, tolerance_mm: float | None, unit: str) -> str:
-    at = f" at {tolerance_mm:g} mm" if tolerance_mm is not None else ""
-    return f"{metric}{at}{'' if unit == 'fraction' else f' {unit}'}"
-
-
-def _line(each: StructureSummary, shown: Sequence[tuple[str, float | None]]) -> list[str]:
-    middles = {(middle.metric, middle.tolerance_mm): middle for middle in each.middles}
-    found = [middles.get(one) for one in shown]
-    numbers = [number for middle in found for number in ((middle.mean, middle.median) if middle else (None, None))]
-    counts = (each.missed, each.false_positives, each.no_prediction)
-    return [
-        each.structure,
-        str(each.n),
-        *("" if number is None else f"{number:.3f}" for number in numbers),
-        *(str(n) if n else "" for n in counts),
-    ]
-
-
-def _lesion_line(each: Detection) -> list[str]:
-    share, ends = each.sensitivity.value, each.sensitivity.interval
-    return [
-        each.structure,
-        each.size_class,
-        f"{each.rule} {each.threshold:g}",
-        str(each.sensitivity.n),
-        str(each.sensitivity.count),
-        "" if share is None else f"{share:.3f}",
-        f"{ends.low:.3f}-{ends.high:.3f}",
-        f"{each.false_positives_per_scan:.2f}",
-    ]
-
-
-def _say_json(found: Evaluation, out: Path) -> None:
-    from dataclasses import asdict
-
-    from ctatlas.benchmark.evaluate.lesions import DETECTION, SUMMARY
-    from ctatlas.results import NOTICE
-
-    say_json(
-        {
-            "notice": NOTICE,
-            "folder": str(out),
-            "structures": [asdict(each) for each in found.summary()],
-            "failures": [asdict(each) for each in found.failures],
-            "warnings": [asdict(each) for each in found.notes],
-            "lesions": _rows_of(found, SUMMARY),
-            "patients": _rows_of(found, DETECTION),
-        }
-    )
-
-
-def _rows_of(found: Evaluation, table: str) -> list[dict[str, object]]:
-    """Return a table of lesions as JSON has it, which knows no infinity."""
-    from ctatlas.benchmark.evaluate.lesions import lesion_tables
-
-    columns, rows = lesion_tables(found.lesions).get(table, ((), ()))
-    return [
-        {column: "inf" if cell == float("inf") else cell for column, cell in zip(columns, row, strict=True)}
-        for row in rows
-    ]
-
-
-def _tell(found: Evaluation) -> None:
-    """Say on stderr what failed and what looks wrong; the tables hold all of it."""
-    lines = [f"{each.case}: {each.stage}: {each.reason}" for each in found.failures]
-    lines += [": ".join(word for word in (each.case, each.structure, each.message) if word) for each in found.notes]
-    for line in lines[:_AT_MOST_LINES]:
-        tell(line)
-    if len(lines) > _AT_MOST_LINES:
-        tell(f"and {len(lines) - _AT_MOST_LINES} more in failures.csv and warnings.csv")

@@ -90,9 +90,13 @@ def _failures(outcomes: Iterable[Outcome]) -> Iterator[Failure]:
             yield Failure(result.case, _STAGES[result.state], result.reason)
 
 
-def _of_cases(results: Iterable[CaseResult]) -> Iterator[Note]:
+def _of_cases(results: Sequence[CaseResult]) -> Iterator[Note]:
+    """Tell what concerns cases; what is put together in the same way in many of them is told once."""
+    unions = Counter(note for result in results for note in result.notes if note.kind == "put_together")
+    for note, n in unions.items():
+        yield replace(note, message=f"{note.message} in {n} of {len(results)} cases")
     for result in results:
-        yield from (replace(note, case=result.case) for note in result.notes)
+        yield from (replace(note, case=result.case) for note in result.notes if note.kind != "put_together")
 
 
 def _of_all(results: Sequence[CaseResult], rows: Iterable[Measurement], surplus: Sequence[str]) -> Iterator[Note]:

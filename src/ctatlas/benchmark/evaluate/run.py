@@ -183,20 +183,21 @@ def tasks_of(pairing: Pairing, measuring: Measuring, out: Path | None) -> list[T
 
 def _task(pair: CasePair, measuring: Measuring, folder: Path) -> Task:
     named = [measuring.gt_label_set, measuring.pred_label_set, pair.gt.label_set, pair.pred and pair.pred.label_set]
-    tables = [Path(name.partition("#")[0]) for name in named if name and names_a_file(name)]
+    tables = dict.fromkeys(Path(name.partition("#")[0]) for name in named if name and names_a_file(name))
+    gt, pred = _files(pair.gt), _files(pair.pred) if pair.pred else []
     return Task(
         case=pair.case,
         folder=folder,
         work=partial(_work, pair, measuring),
         step="evaluate",
         version=STEP_VERSION,
-        inputs=[*_files(pair.gt), *(_files(pair.pred) if pair.pred else ()), *dict.fromkeys(tables)],
+        inputs=[*gt, *pred, *tables],
         parameters={
             "case": pair.case,
             "measuring": measuring.record(),
             "preset": preset_called(measuring.preset).model_dump(mode="json"),
-            "gt": _decides(pair.gt),
-            "pred": _decides(pair.pred) if pair.pred else None,
+            "gt": _decides(pair.gt, len(gt)),
+            "pred": _decides(pair.pred, len(pred)) if pair.pred else None,
         },
     )
 
@@ -209,9 +210,9 @@ def _files(masks: CaseMasks) -> list[Path]:
     return [] if masks.fault else files_of(masks.path)
 
 
-def _decides(masks: CaseMasks) -> dict[str, object]:
+def _decides(masks: CaseMasks, n_files: int) -> dict[str, object]:
     return {
-        "n_files": len(_files(masks)),
+        "n_files": n_files,
         "annotated": list(masks.annotated) if masks.annotated is not None else None,
         "fault": masks.fault,
     }
