@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -173,6 +174,15 @@ def test_rescale_is_that_of_each_slice(tmp_path: Path) -> None:
     phantom.change = change
     scan = read(phantom.write(tmp_path / "ct"))
     assert np.array_equal(scan.array.transpose(2, 1, 0), expected)
+
+
+def test_memory_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("mmap.mmap", full)
+    with pytest.raises(ScanError, match=r"^ct: needs 0\.0 GiB of memory, more than this machine has free\.$"):
+        read(Phantom().write(tmp_path / "ct"))
 
 
 def test_a_fractional_slope_gives_float32(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -73,10 +74,20 @@ def _empty(frames: Sequence[Frame], kind: type[np.generic], where: str) -> np.nd
     pixels = frames[0].image.pixels
     shape = pixels.columns, pixels.rows, len(frames)
     try:
-        return np.empty(shape, kind, order="F")
-    except MemoryError as error:
+        return _in_small_pages(shape, kind)
+    except (MemoryError, OSError) as error:
         needed = np.prod(shape, dtype=np.int64) * np.dtype(kind).itemsize / 2**30
         raise ScanError(f"{where}: needs {needed:.1f} GiB of memory, more than this machine has free.") from error
+
+
+def _in_small_pages(shape: tuple[int, int, int], kind: type[np.generic]) -> np.ndarray:
+    """Return an array in Fortran order in memory of its own.
+
+    numpy asks for huge pages, which a virtual machine must first get back from its host: reading took twice as long.
+    """
+    n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    return np.frombuffer(mmap.mmap(-1, n_bytes, **private), kind).reshape(shape, order="F")
 
 
 def _fill(array: np.ndarray, frames: Sequence[Frame]) -> bool:
