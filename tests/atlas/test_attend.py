@@ -178,6 +178,8 @@ def test_the_default_list_has_a_header_and_begins_with_the_worst(atlas, capsys, 
     status = terminal("status", atlas.place.root, "--json").json
     assert [each["case"] for each in status["look_first"]] == ["doubt", "calm"]
     assert status["structures_by_attention"][0]["structure"] == "liver"
+    told = terminal("status", atlas.place.root).out.split("Look first at:")[1]
+    assert told.index("doubt") < told.index("calm") < told.index("liver") < told.index("spleen")
 
 
 def test_the_published_format_is_there_for_the_default_too(atlas, capsys, tmp_path):

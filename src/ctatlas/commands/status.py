@@ -122,6 +122,12 @@ def _say(found: dict[str, Any]) -> None:
         ranked = [[each["case"], f"{each['score']:.2f}", f"{each['minutes']:.1f}"] for each in found["look_first"]]
         say("\nLook first at:")
         say_table(["case", "attention value", "minutes n"], ranked)
+        worst = [
+            [each["structure"], f"{each['score']:.2f}", f"{each['ml']:.1f}", str(each["cases"])]
+            for each in found["structures_by_attention"][: len(ranked)]
+        ]
+        say("")
+        say_table(["structure", "attention value", "mL", "cases n"], worst)
 
 
 def _release(found: dict[str, Any]) -> list[str]:

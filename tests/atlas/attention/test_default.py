@@ -172,6 +172,18 @@ def test_a_structure_that_must_be_there_is_asked_for():
     assert "missing" in spot.reason
 
 
+def test_a_missing_structure_that_members_see_is_not_asked_for_twice():
+    grid = Grid((50, 40, 60), np.diag([4.0, 4.0, 4.0, 1.0]))
+    values = np.zeros(grid.shape, np.uint8)
+    values[5:45, 5:35, 5:40] = 255  # 2.7 litres
+    nothing = {"liver": Boxed.of(np.zeros(grid.shape, bool))}
+    priors = {"liver": (Prior("missing", "error", None),)}
+    (seen,) = attend(["liver"], lambda _: [Member(values, grid)], nothing, grid, priors)
+    assert seen.found.hotspots
+    assert not any(spot.absent for spot in seen.found.hotspots)
+    assert sum(spot.minutes for spot in seen.found.hotspots) < 1.2 * minutes().draw_structure
+
+
 def test_hot_spots_fit_a_screen_and_hold_the_whole_map():
     large = Grid((50, 40, 60), np.diag([4.0, 4.0, 4.0, 1.0]))
     values = np.zeros(large.shape, np.uint8)

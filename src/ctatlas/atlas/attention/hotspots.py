@@ -120,6 +120,8 @@ def attention_of(
     missing = [prior for prior in priors if prior.box is None and prior.severity in limits().prior_risk]
     marking = [prior for prior in priors if prior.marks]
     missed_ml = (structures()[structure].at_least_ml or 1.0) if missing else 0.0
+    if len(voxels.at) * grid.voxel_ml >= missed_ml:  # members say where it is: nobody needs to search the scan
+        missing, missed_ml = [], 0.0
     scale = 1 / max(mask_ml + wrong_ml + missed_ml, 1e-9)
     spots = [_absence(structure, missing[0], missed_ml, missed_ml * scale, grid)] if missing else []
     spots += _spots(structure, voxels, scale, grid, marking)
