@@ -137,6 +137,7 @@ def test_a_piece_where_the_structure_can_not_be(
 def test_a_piece_on_the_table_can_be_dropped(healthy: Person) -> None:
     stray = ellipsoid(healthy.grid, (-168, -108, -100), (12, 12, 12)) & ~healthy.skin
     wrong = healthy.holding(colon=healthy.masks["colon"] | stray)
+    assert only(wrong.findings("outside_body"), "colon").sign.box == box_of(stray)
     assert (fixed(wrong, wrong.findings("outside_body"))["colon"] == healthy.masks["colon"]).all()
 
 
@@ -151,6 +152,7 @@ def test_a_tumor_outside_its_organ(healthy: Person) -> None:
     assert told(healthy.holding(liver_tumor=inside).findings("outside_parent")) == set()
     sign = only(healthy.holding(liver_tumor=inside | outside).findings("outside_parent"), "liver_tumor").sign
     assert sign.value == pytest.approx(np.count_nonzero(outside) * healthy.grid.voxel_ml)
+    assert sign.box == box_of(outside)
 
 
 def test_a_cyst_may_hang_on_its_kidney_but_not_lie_elsewhere(healthy: Person) -> None:
@@ -263,9 +265,11 @@ def test_a_bladder_without_a_pelvis(healthy: Person) -> None:
 
 def test_gas_in_a_liver_and_none_in_a_stomach(healthy: Person) -> None:
     hu = healthy.hu.copy()
-    hu[healthy.ball(70, 0, 0, 12) | healthy.ball(-45, 45, 0, 20)] = -850
+    gas = healthy.ball(70, 0, 0, 12)
+    hu[gas | healthy.ball(-45, 45, 0, 20)] = -850
     found = Person(healthy.grid, healthy.masks, hu, healthy.skin).findings("gas_in_solid_organ")
     assert told(found) == {("gas_in_solid_organ", "liver")}
+    assert only(found, "liver").sign.box == box_of(gas)
 
 
 def test_hu_of_another_tissue(healthy: Person) -> None:
