@@ -381,6 +381,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     "another frame of reference": (lambda seg: setattr(seg, "FrameOfReferenceUID", "1.2.3"), "frame of reference"),
     "more frames than described": (lambda seg: setattr(seg, "NumberOfFrames", 100_000), "describes 6 frames"),
     "more pixels than there are": (lambda seg: setattr(seg, "Rows", 8000), "holds fewer"),
+    "fewer pixels than there are": (lambda seg: setattr(seg, "Columns", 4), "4 x 9 pixels and holds more"),
     "another type": (lambda seg: setattr(seg, "SegmentationType", "SURFACE"), "type SURFACE"),
     "no pixels": (lambda seg: delattr(seg, "PixelData"), "damaged"),
     "no segments": (lambda seg: delattr(seg, "SegmentSequence"), "damaged"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,11 +158,7 @@ def _understood(dataset: Dataset, where: str) -> SegFile:
         raise ScanError(f"{where}: is a SEG of type {kind or 'unknown'} with {bits} bits; expected {', '.join(_BITS)}.")
     if len(groups) != int(dataset.get("NumberOfFrames", 0)) or not 0 < len(groups) <= _AT_MOST_FRAMES:
         raise ScanError(f"{where}: describes {len(groups)} frames and claims {dataset.get('NumberOfFrames')}.")
-    if not 0 < rows * columns <= AT_MOST_SLICE_PIXELS or (
-        not dataset.file_meta.TransferSyntaxUID.is_encapsulated
-        and len(dataset.PixelData) * 8 < rows * columns * bits * len(groups)
-    ):
-        raise ScanError(f"{where}: claims {len(groups)} frames of {columns} x {rows} pixels and holds fewer.")
+    _check_size(dataset, (len(groups), rows, columns, bits), where)
     if not all(_group(one, shared, "PlanePositionSequence") for one in groups):
         raise ScanError(
             f"{where}: its frames have no position in a patient (it was drawn on a radiograph or a slide); "
@@ -192,6 +189,19 @@ def _understood(dataset: Dataset, where: str) -> SegFile:
         whole=float(dataset.MaximumFractionalValue) if kind == "FRACTIONAL" else 1.0,
         padding=None if padding is None or kind != "LABELMAP" else int(padding),
     )
+
+
+def _check_size(dataset: Dataset, claimed: tuple[int, int, int, int], where: str) -> None:
+    """Refuse frames whose size, (frames, rows, columns, bits a pixel), is not that of the pixels that are there."""
+    n_frames, rows, columns, _ = claimed
+    said = f"{where}: claims {n_frames} frames of {columns} x {rows} pixels"
+    n_bytes = (prod(claimed) + 7) // 8
+    if not 0 < rows * columns <= AT_MOST_SLICE_PIXELS:
+        raise ScanError(f"{said}, which no CT has.")
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated or n_bytes <= len(dataset.PixelData) <= n_bytes + 1:
+        return
+    fewer_or_more = "fewer" if len(dataset.PixelData) < n_bytes else "more"
+    raise ScanError(f"{said} and holds {fewer_or_more}; the header is broken.")
 
 
 def _group(frame: Dataset, shared: Dataset | None, sequence: str) -> Any:
