@@ -57,6 +57,16 @@ class TestIndex:
         assert sole(found(atlas)) == "catalog: is missing → made anew from the files"
         assert status(ctatlas, atlas) == before
 
+    def test_a_deleted_catalog_is_made_anew_by_status_and_by_every_step(self, ctatlas: Terminal, atlas: Atlas) -> None:
+        before = status(ctatlas, atlas)
+        for words in (["status"], ["assemble", "--case", "one"]):
+            for path in atlas.place.root.glob("catalog.db*"):
+                path.unlink()
+            done = ctatlas(words[0], atlas.place.root, *words[1:])
+            assert done.code == 0
+            assert ("is missing; made anew" in done.err) is (words == ["status"])
+            assert status(ctatlas, atlas) == before
+
     def test_a_damaged_catalog_is_put_aside_and_made_anew(self, ctatlas: Terminal, atlas: Atlas) -> None:
         before = status(ctatlas, atlas)
         size = atlas.place.catalog.stat().st_size
@@ -201,6 +211,7 @@ class TestFiles:
         assert len(done.out.splitlines()) == 2
         assert all(line.isprintable() for line in done.out.splitlines())
         assert "was the folder renamed" in done.out or "can't be printed" in done.out
+        assert all(" → " in line for line in done.out.splitlines()[:-1])
         assert ctatlas("doctor", atlas.place.root, "--json").json["sound"] is False
         assert ctatlas("status", atlas.place.root).code == 0
 

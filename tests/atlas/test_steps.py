@@ -49,14 +49,18 @@ class TestShards:
         assert assembled(atlas) == assembled(whole)
 
     def test_they_leave_the_index_alone_until_it_is_synchronised(self, ctatlas: Terminal, atlas: Atlas) -> None:
+        ctatlas("status", atlas.place.root, "--sync")
+        assert ctatlas("assemble", atlas.place.root, "--shard", "1/2", "--quiet").code == 0
+        assert ctatlas("status", atlas.place.root, "--json").json["steps"] == {"predict": 3}
+        found = ctatlas("status", atlas.place.root, "--sync", "--json").json
+        assert found["steps"] == {"predict": 3, "assemble": 2}
+        assert found["labels"]["liver"] == {"pseudo": 3, "assembled": 2}
+
+    def test_they_need_no_index_and_make_none(self, ctatlas: Terminal, atlas: Atlas) -> None:
         for path in atlas.place.root.glob("catalog.db*"):
             path.unlink()
         assert ctatlas("assemble", atlas.place.root, "--shard", "1/2", "--quiet").code == 0
         assert not atlas.place.catalog.exists()
-        assert ctatlas("status", atlas.place.root, "--json").json["steps"] == {}
-        found = ctatlas("status", atlas.place.root, "--sync", "--json").json
-        assert found["steps"] == {"predict": 3, "assemble": 2}
-        assert found["labels"]["liver"] == {"pseudo": 3, "assembled": 2}
 
     def test_more_shares_than_cases_are_fine(self, ctatlas: Terminal, atlas: Atlas) -> None:
         assert ctatlas("assemble", atlas.place.root, "--shard", "9/9").code == 0

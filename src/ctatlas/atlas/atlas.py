@@ -108,6 +108,10 @@ class Atlas:
         with opened_catalog(self.place, self.config) as catalog:
             yield catalog
 
+    def lost_its_index(self) -> bool:
+        """Tell whether there are cases, and no file that would index them."""
+        return not (self.config.catalog or self.place.catalog.exists()) and any(self.place.cases())
+
     def synchronise(self) -> tuple[list[str], list[str]]:
         """Bring the index up to date with the files.
 

@@ -62,7 +62,7 @@ def _atlas(folder: Path, *, fix: bool, deep: bool, as_json: bool) -> None:
         say_json({"sound": not left, "found": [asdict(one) for one in found]})
     else:
         for one in found:
-            say(f"{one.where}: {one.what} → {one.mended or one.remedy}")
+            say(" ".join(f"{one.where}: {one.what} → {one.mended or one.remedy}".splitlines()))
         say(f"{folder}: {'sound' if not left else f'{len(left)} things to mend'}.")
     if left:
         raise typer.Exit(_BROKEN)

@@ -31,6 +31,9 @@ def status(
     from ctatlas.commands.console import say_json, tell
 
     atlas = Atlas.open(folder)
+    if not sync and atlas.lost_its_index():
+        tell(f"{atlas.place.catalog}: is missing; made anew from the files")
+        sync = True
     if sync:
         with atlas.writing():
             faults, gone = atlas.synchronise()

@@ -80,8 +80,9 @@ def run_step(
 @contextmanager
 def _indexed(atlas: Atlas, cases: Sequence[CasePlace]) -> Iterator[None]:
     """Bring the index up to date after work, however that ended; one that can't be opened is refused before it."""
-    with atlas.catalog():
-        pass
+    with atlas.catalog() as catalog:
+        if catalog.is_empty():  # it was lost, or this is the first step: all are to be in it, not these alone
+            cases = atlas.cases()
     try:
         yield
     except BaseException:
