@@ -50,6 +50,16 @@ class TestIndex:
         atlas.synchronise()
         assert found(atlas) == []
 
+    def test_rows_that_another_tool_left_without_their_case_are_replaced(self, ctatlas: Terminal, atlas: Atlas) -> None:
+        """Outside of ctatlas SQLite lets a case's row go and its masks stay."""
+        before = status(ctatlas, atlas)
+        with closing(sqlite3.connect(atlas.place.catalog)) as connection:
+            connection.execute("delete from cases")
+            connection.commit()
+        assert [one for one in found(atlas) if not one.mended] == []
+        assert found(atlas) == []
+        assert status(ctatlas, atlas) == before
+
     def test_a_deleted_catalog_is_made_anew(self, ctatlas: Terminal, atlas: Atlas) -> None:
         before = status(ctatlas, atlas)
         for path in atlas.place.root.glob("catalog.db*"):

@@ -60,6 +60,7 @@ def test_a_single_case_that_fails_is_one_line_and_exit_2(tmp_path: Path, atlas: 
     done = ctatlas("add", atlas, broken)
     assert (done.code, done.complaint.count("\n")) == (2, 0)
     assert "broken.nii.gz" in done.complaint
+    assert len([line for line in done.err.splitlines() if "broken.nii.gz: " in line and "layout" not in line]) == 1
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 EXAMPLE = "ctatlas add my-atlas Task09_Spleen/ --workers 2"
 _KEY = "deidentification.key"
 _TOUCHED = ("added", "labelled", "known")
+_NOT_ADDED = ("failed", "changed")
 _SHOWN = 50  # cases of a dry run
 _SAID = {
     "added": "added",
@@ -208,7 +209,8 @@ def _carried_out(call: _Call, planned: Plan, known: Known, key: Key) -> list[Add
         with showing_progress(quiet=call.quiet) as progress:
             for one in add_cases(call.atlas, planned, known, key, wish=call.wish, progress=progress):
                 added.append(one)
-                if one.state == "failed" or (one.reason and not call.quiet):
+                is_sole = one.state in _NOT_ADDED and planned.n_cases == 1  # then it is the error of the call
+                if not is_sole and (one.state == "failed" or (one.reason and not call.quiet)):
                     tell(f"{_where(one)}: {one.reason}")
                 if call.debug and one.trace:
                     tell(one.trace)
@@ -229,7 +231,7 @@ def _finish(call: _Call, planned: Plan, added: Sequence[Added], *, as_json: bool
     from ctatlas.execution import FAILURES, Outcome, write_failures
 
     root = call.atlas.place.root
-    failed = [one for one in added if one.state in ("failed", "changed")]
+    failed = [one for one in added if one.state in _NOT_ADDED]
     if len(failed) == len(added) == 1:
         raise ScanError(failed[0].reason)
     rows = [Outcome(one.name, root, "failed", stage=one.stage or one.state, reason=one.reason) for one in failed]

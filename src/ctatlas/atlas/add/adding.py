@@ -45,6 +45,11 @@ class Plan:
     faults: tuple[Fault, ...]
 
     @property
+    def n_cases(self) -> int:
+        """Count all that the source holds, as far as it is this job's."""
+        return len(self.entries) + len(self.known) + len(self.faults)
+
+    @property
     def n_bytes(self) -> int:
         """Bytes of the files to be read, which is about what they will take in the atlas."""
         return sum(

@@ -170,7 +170,8 @@ def _replace(connection: Connection, cases: Mapping[str, Sequence[Row]]) -> list
     """Put rows in the place of all that cases had; of those that the database refuses say why and keep what it had."""
     try:
         with connection.begin_nested():
-            connection.execute(delete(Case).where(Case.case.in_(list(cases))))  # what belongs to it goes with it
+            for table in reversed(TABLES):  # not by the case's own row alone: other tools may have left rows without it
+                connection.execute(delete(table).where(table.__table__.c.case.in_(list(cases))))
             for table in TABLES:
                 if some := [row for rows in cases.values() for kind, row in rows if kind is table]:
                     connection.execute(insert(table), some)
