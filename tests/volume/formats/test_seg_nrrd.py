@@ -183,6 +183,7 @@ def test_what_was_cut_off_is_put_back_where_the_file_says(tmp_path: Path) -> Non
     [
         "Segmentation_ConversionParameters:=Reference image geometry|1;2;3|\n",
         "Segmentation_ConversionParameters:=Reference image geometry|e;e|\n",
+        f"Segmentation_ConversionParameters:=Reference image geometry|{'1;0;0;0;0;' * 3}1;0;1;0;1;1e308;2;|\n",
         geometry(Grid((5, 7, 4), np.eye(4))),
         geometry(Grid((20_000, 20_000, 20_000), oblique_grid().affine)),
         geometry(Grid((8000, 8000, 8000), oblique_grid().affine)),  # half a TiB

@@ -137,7 +137,7 @@ def _whole_grid(fields: Mapping[str, Any], part: Grid) -> Grid | None:
     try:
         numbers = [float(word) for word in told[1].split(";") if word] if told else []
         affine = np.array(numbers[:16]).reshape(4, 4)
-        low, high = np.array(numbers[16:22]).reshape(3, 2).astype(int).T
+        low, high = np.array([int(number) for number in numbers[16:22]], np.int64).reshape(3, 2).T
         i, j, k = (high + 1 - low).tolist()
         affine[:3, 3] += affine[:3, :3] @ low
         whole = Grid((i, j, k), affine).reoriented(part.orientation)
