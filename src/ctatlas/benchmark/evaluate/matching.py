@@ -13,6 +13,7 @@ from ctatlas.benchmark.evaluate.notes import Note
 from ctatlas.volume import Segmentation
 
 Parts = Mapping[str, tuple[str, ...]]
+_NAMED = 6  # parts that a note lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Match:
         for side, parts in (("reference", self.gt_parts), ("prediction", self.pred_parts)):
             for name, several in parts.items():
                 if several != (name,):
-                    text = f"the {side}'s is put together from {', '.join(several)}"
+                    more = f" and {len(several) - _NAMED} more" if len(several) > _NAMED else ""
+                    text = f"the {side}'s is put together from {', '.join(several[:_NAMED])}{more}"
                     yield Note("put_together", text, structure=name)
 
 

@@ -31,7 +31,7 @@ def paired(gt: Listing, pred: Listing, images: Path | None = None) -> Pairing:
     gt, pred : Listing
         When each is a single case, they belong together whatever they are called.
     images : Path, optional
-        The scans, named after the same cases.
+        The scans, named after the same cases; the only one belongs to the only case.
 
     Raises
     ------
@@ -40,6 +40,7 @@ def paired(gt: Listing, pred: Listing, images: Path | None = None) -> Pairing:
     """
     scans = _scans(images) if images else {}
     if gt.is_one and pred.is_one:
+        scans = {safe_name(gt.cases[0].case): scan for scan in scans.values()} if len(scans) == 1 else scans
         return Pairing((_pair(gt.cases[0], pred.cases[0], scans),))
     predictions = {each.case: each for each in pred.cases}
     pairs = tuple(_pair(each, predictions.get(each.case), scans) for each in gt.cases)

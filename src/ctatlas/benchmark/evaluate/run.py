@@ -302,7 +302,7 @@ def _draw(
     at = "" if result.tolerance_mm is None else f" at {result.tolerance_mm:g} mm"
     value = "none" if result.value is None else f"{result.value:.3f}"
     told = {"pred_absent": " (missed)", "gt_absent": " (not there)"}.get(result.status, "")
-    title = f"{pair.case}: {result.structure}, {result.metric}{at} {value}{told}"
+    title = f"{pair.case}: {result.structure}, {result.metric.upper()}{at} {value}{told}"
     return {"picture": draw(read_shown(pair, result.structure, measuring), title)}
 
 
