@@ -16,21 +16,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import AtlasError
-from ctatlas.inference import AS_ITS_CARD_SAYS, View, mirrored_channels
 from ctatlas.models import card, model_names
 
 if TYPE_CHECKING:
+    from ctatlas.inference import View
     from ctatlas.models import ModelCard
 
 _TABLE = Path(__file__).parent / "data" / "variants.csv"
 
 GIVEN = "given/"  # before the name of who made predictions that came with scans: there is no such model to run
 
-KINDS: dict[str, Callable[[float], View]] = {
-    "shift": lambda voxels: View(shift=(voxels, voxels, voxels)),
-    "spacing": lambda times: View(spacing=times),
-    "mirror": lambda yes: View(mirrored=bool(yes)),
-}
+
+def _shifted(voxels: float) -> View:
+    from ctatlas.inference import View  # here and below: heavy, and of no use to steps that show no network anything
+
+    return View(shift=(voxels, voxels, voxels))
+
+
+def _spaced(times: float) -> View:
+    from ctatlas.inference import View
+
+    return View(spacing=times)
+
+
+def _mirrored(yes: float) -> View:
+    from ctatlas.inference import View
+
+    return View(mirrored=bool(yes))
+
+
+KINDS: dict[str, Callable[[float], View]] = {"shift": _shifted, "spacing": _spaced, "mirror": _mirrored}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,8 @@ def _name_on_card(text: str) -> str:
 
 
 def _member(text: str) -> Member:
+    from ctatlas.inference import AS_ITS_CARD_SAYS, mirrored_channels
+
     model, variant = _parted(text)
     found = card(model)
     if not variant:
