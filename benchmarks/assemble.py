@@ -91,9 +91,9 @@ def markdown(result: dict) -> str:
         ),
         "",
         f"ctatlas is {result['times_faster']:.1f} times as fast ({result['times_faster_cpu']:.1f} by CPU; without "
-        f"the start of the program {result['times_faster_work']:.1f} and {result['times_faster_work_cpu']:.1f}) and takes "
-        f"{result['times_less_memory']:.1f} times less memory; {result['voxels_that_differ']} voxels of the combined "
-        "labels differ.",
+        f"the start of the program {result['times_faster_work']:.1f} and {result['times_faster_work_cpu']:.1f}) "
+        f"and takes {result['times_less_memory']:.1f} times less memory; {result['voxels_that_differ']} voxels of the "
+        "combined labels differ.",
     ]
     return "\n".join(lines) + "\n"
 
