@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctatlas.kernels.distances import nearest_mm
 from ctatlas.measure.metrics import Metric
 from ctatlas.measure.pair import Pair
 
@@ -128,12 +129,17 @@ def _distances(pair: Pair, dtype: np.dtype[Any], *, has_phantom: bool) -> Distan
 
 
 def _to(target: np.ndarray, at: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    from scipy.ndimage import distance_transform_edt
+    """Return the distance to the nearest voxel of `target` from each of `at`, in the order of their indices."""
+    (queries, spacing), (points, _) = (_on_lattice(mask, spacing_mm) for mask in (at, target))
+    return nearest_mm(queries, points, spacing)
 
-    if not at.any():
-        return np.empty(0)
-    distances: np.ndarray = distance_transform_edt(~target, sampling=spacing_mm)
-    return np.asarray(distances[at])
+
+def _on_lattice(mask: np.ndarray, spacing_mm: Sequence[float]) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Return the voxels of a mask as indices (n, 3); a picture lies in one plane."""
+    indices = np.argwhere(mask).astype(np.int32)
+    if mask.ndim == 2:
+        return np.insert(indices, 0, 0, axis=1), (1.0, float(spacing_mm[0]), float(spacing_mm[1]))
+    return indices, (float(spacing_mm[0]), float(spacing_mm[1]), float(spacing_mm[2]))
 
 
 def _to_phantom(at: np.ndarray, pair: Pair) -> np.ndarray:
