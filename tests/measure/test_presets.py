@@ -15,6 +15,7 @@ from ctatlas.measure.metrics import chosen_metrics, metrics
 from ctatlas.measure.pair import Masks, Pair
 from ctatlas.measure.presets import preset_called, presets
 from ctatlas.volume import Grid, Segmentation
+from tests.reference import surface_distance_oracle
 
 NAMES = [
     "v01_box_shift_aniso",
@@ -163,6 +164,20 @@ def test_flare_rounds_and_has_a_value_for_everything(binary_pairs, name):
     assert measured("flare24", record, "nsd", tolerances) == {one: theirs[f"flare_nsd@{one:g}"] for one in tolerances}
 
 
+@pytest.mark.parametrize("name", ["v01_box_shift_aniso", "v08_blob_aniso", "v09_blob_outliers", "v14_tube_gap"])
+def test_totalsegmentator_takes_any_voxel_for_one_of_15_mm(binary_pairs, name):
+    record = binary_pairs[name]
+    theirs = surface_distance_oracle.told(record["gt"], record["pred"], (1.5, 1.5, 1.5), [3.0])
+    assert measured("totalsegmentator", record, "nsd", [3.0]) == pytest.approx({3.0: theirs["nsd", 3.0]}, rel=1e-12)
+
+
+def test_that_changes_the_value(binary_pairs):
+    record = binary_pairs["v08_blob_aniso"]
+    assert (
+        measured("surfel", record, "nsd", [3.0])[3.0] - measured("totalsegmentator", record, "nsd", [3.0])[3.0] > 1e-3
+    )
+
+
 def test_a_missed_structure_near_the_first_voxel_scores_under_the_names_of_those_who_let_it(binary_pairs):
     record = binary_pairs["v18_pred_empty_near_origin"]
     assert measured("suprem", record, "nsd", [3.0])[3.0] == pytest.approx(0.6538461538461539, rel=1e-12)
@@ -183,6 +198,7 @@ def test_the_phantom_lies_where_the_scan_begins_not_the_box():
 
 SHAPE, SPACING = (12, 9, 10), (0.8, 1.1, 2.5)
 GRID = Grid(SHAPE, np.diag([*SPACING, 1.0]))
+PRESETS_OF_LISTS = ("flare22", "flare23", "flare24")
 
 
 def tube(*ks, shift=0):
@@ -202,6 +218,29 @@ def test_flare_looks_at_labelled_slices_of_tubes_and_loses_the_last():
     assert values_of("flare22", gt, pred, metrics=["dsc"])["dsc"] == round(2 * 27 / (36 + 36), 4)
     assert values_of("flare22", gt, pred, "liver", ["dsc"])["dsc"] == round(2 * 36 / (48 + 108), 4)
     assert values_of("flare21", gt, pred, metrics=["dsc"])["dsc"] == 2 * 36 / (48 + 108)
+
+
+def test_the_surface_of_flare_is_that_of_the_slices_that_are_left():
+    gt, pred = tube(2, 6), tube(0, 9, shift=1)
+    theirs = surface_distance_oracle.told(gt[:, :, 2:5], pred[:, :, 2:5], SPACING, [1.0])
+    found = values_of("flare22", gt, pred, metrics=["nsd"], tolerances=[1.0])
+    assert found["nsd"] == round(theirs["nsd", 1.0], 4)
+    whole = surface_distance_oracle.told(gt, pred, SPACING, [1.0])
+    assert values_of("flare22", gt, pred, "liver", ["nsd"], tolerances=[1.0])["nsd"] == round(whole["nsd", 1.0], 4)
+
+
+@pytest.mark.parametrize(
+    ("gt", "pred", "dsc", "left"),
+    [
+        ((0, 5), (5, 10), 0, {"flare22"}),
+        ((0, 6), (5, 10), 24 / 132, {"flare22", "flare23"}),
+        ((2, 6), (5, 9), 24 / 96, {"flare22", "flare23", "flare24"}),
+    ],
+)
+def test_a_poor_overlap_has_no_surface_with_later_flares(gt, pred, dsc, left):
+    found = {name: values_of(name, tube(*gt), tube(*pred), "liver", ["dsc", "nsd"]) for name in PRESETS_OF_LISTS}
+    assert {values["dsc"] for values in found.values()} == {round(dsc, 4)}
+    assert {name for name, values in found.items() if values["nsd"] > 0} == left
 
 
 def test_flare_of_one_labelled_slice_has_nothing_left():
