@@ -41,11 +41,24 @@ def at_heights(on: Grid, *z_mm: float) -> np.ndarray:
 )
 def test_order_along_the_body(order: str, parameters: dict[str, object], kept_mm: tuple[float, ...]) -> None:
     on = grid(order)
-    masks = {"spleen": at_heights(on, -120, -60, 60, 120), "liver": ellipsoid(on, (50, 0, 0), (40, 40, 40))}
+    masks = {"spleen": at_heights(on, -120, -60, 60, 120), "liver": ellipsoid(on, (50, 0, 0), (50, 50, 50))}
 
     tidied = ruled(on, masks, kind="order_along_z", structure="spleen", **parameters)
 
     assert (tidied.segmentation.mask("spleen") == at_heights(on, *kept_mm)).all()
+
+
+@pytest.mark.parametrize(("radius_mm", "is_landmark"), [(50.0, True), (30.0, False)])
+def test_what_is_left_of_a_reference_moves_nothing(radius_mm: float, *, is_landmark: bool) -> None:
+    on = grid()
+    spleen = at_heights(on, 60)
+    lung = ellipsoid(on, (-60, 0, -60), (radius_mm,) * 3)  # 520 or 110 mL, and a lung has 250 at least
+
+    tidied = ruled(
+        on, {"spleen": spleen, "lung_left": lung}, kind="order_along_z", structure="spleen", below=["lung_left"]
+    )
+
+    assert tidied.segmentation.mask("spleen").any() != is_landmark
 
 
 @pytest.mark.parametrize("order", ["RAS", "LPI", "SRP"])
@@ -76,7 +89,7 @@ def test_order_without_the_reference_says_nothing() -> None:
 
 def test_a_union_means_its_parts() -> None:
     on = grid()
-    hips = {"hip_left": ellipsoid(on, (-60, 0, 0), (30, 30, 30)), "hip_right": ellipsoid(on, (60, 0, 0), (30, 30, 30))}
+    hips = {"hip_left": ellipsoid(on, (-60, 0, 0), (35, 35, 35)), "hip_right": ellipsoid(on, (60, 0, 0), (35, 35, 35))}
     masks = {"femur_left": at_heights(on, -80, 80), **hips}
 
     tidied = ruled(on, masks, kind="order_along_z", structure="femur_left", below=["hips"])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy import ndimage
 
+from ctatlas.anatomy import structures
+
 if TYPE_CHECKING:
     from ctatlas.anatomy_rules.anatomy import Anatomy
 
@@ -44,6 +46,14 @@ class Midline:
         return float(point_mm[RIGHT] - self.x_at(point_mm[UP]))
 
 
+def landmarks(anatomy: Anatomy, references: Sequence[str]) -> tuple[str, ...]:
+    """Return the references that others may be measured against: found, and not smaller than they can be.
+
+    A scrap that a network took for a lung may lie anywhere. What the scan may have cut can have any size.
+    """
+    return tuple(name for name in anatomy.present(references) if _can_be(anatomy, name))
+
+
 def level_mm(anatomy: Anatomy, references: Sequence[str], level: Level) -> float | None:
     """Return the height (world z) of the top, middle or bottom of structures; None where there are none.
 
@@ -76,6 +86,12 @@ def is_mirrored(anatomy: Anatomy) -> bool:
         return False
     liver = anatomy.components("liver")[0]
     return liver.volume_ml >= MIRRORED_ML and middle.to_the_right_mm(liver.centre_mm) < -MIRRORED_MM
+
+
+def _can_be(anatomy: Anatomy, name: str) -> bool:
+    known, components = structures().get(name), anatomy.components(name)
+    at_least_ml = known.at_least_ml if known and known.at_least_ml else 0.0
+    return anatomy.volume_ml(name) >= at_least_ml or any(component.at_edge for component in components)
 
 
 def _curve(points_mm: np.ndarray, middle: Callable[[np.ndarray], float]) -> Midline:

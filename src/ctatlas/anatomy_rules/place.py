@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from ctatlas.anatomy_rules.anatomy import SAMPLE_MM, Anatomy
 from ctatlas.anatomy_rules.components import Box
 from ctatlas.anatomy_rules.findings import Change, Outcome
-from ctatlas.anatomy_rules.landmarks import UP, Level, level_mm, midline
+from ctatlas.anatomy_rules.landmarks import UP, Level, landmarks, level_mm, midline
 from ctatlas.anatomy_rules.registry import rule
 from ctatlas.anatomy_rules.size import dropped
 
@@ -29,11 +29,12 @@ def order_along_z(
     """Drop components whose centre is not below (or above) a level of the reference structures by so many millimetres.
 
     Where the end of the scan cuts the references on the side that the level depends on, the true level is unknown, and
-    nothing is dropped.
+    nothing is dropped. References smaller than they can be don't count.
     """
     references, sign, far_end = (below, -1.0, "bottom") if below else (above or [], 1.0, "top")
-    height_mm = level_mm(anatomy, references, level)
-    if height_mm is None or (level != far_end and anatomy.cut_at(references, UP, upper=bool(below))):
+    found = landmarks(anatomy, references)
+    height_mm = level_mm(anatomy, found, level)
+    if height_mm is None or (level != far_end and anatomy.cut_at(found, UP, upper=bool(below))):
         return Outcome()
     wrong = [c for c in anatomy.components(name) if sign * (float(c.centre_mm[UP]) - height_mm) < by_mm]
     where = f"{'below' if below else 'above'} the {level} of {' and '.join(references)}"
