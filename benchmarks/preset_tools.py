@@ -128,7 +128,7 @@ def seg_metrics(gt: np.ndarray, pred: np.ndarray, spacing: tuple[float, ...]) ->
 
 def surface_distance(gt: np.ndarray, pred: np.ndarray, spacing: tuple[float, ...]) -> Said:
     """Ask surface-distance; its release needs a name that NumPy 2 dropped."""
-    np.Inf = np.inf  # type: ignore[attr-defined]
+    vars(np)["Inf"] = np.inf
     module = import_module("surface_distance")
     found = module.compute_surface_distances(gt, pred, spacing)
     to_pred, to_gt = module.compute_average_surface_distance(found)
@@ -165,7 +165,8 @@ def main() -> None:
     logging.disable()
     print(f"NumPy {np.__version__}, {n} pairs of masks, largest relative difference (0 below 1e-15)\n")
     print(
-        "| preset | tool | metric | values | undefined in both | largest difference |\n| --- | --- | --- | --- | --- | --- |"
+        "| preset | tool | metric | values | undefined in both | largest difference |\n"
+        "| --- | --- | --- | --- | --- | --- |"
     )
     for name, (package, ask) in TOOLS.items():
         try:
