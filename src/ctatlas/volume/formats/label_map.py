@@ -100,7 +100,7 @@ def _bytes_in(labels: np.ndarray) -> list[int]:
     """Return the ids of a uint8 map: in each slab, take away those known until nothing is left."""
     found: set[int] = set()
     for k in range(labels.shape[2]):
-        left = labels[:, :, k].tobytes().translate(None, bytes(found))
+        left = labels[:, :, k].tobytes("A").translate(None, bytes(found))
         while left:
             found.add(left[0])
             left = left.translate(None, left[:1])

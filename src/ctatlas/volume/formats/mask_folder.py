@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ctatlas.anatomy import label_set
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.volume.choices import MaskChoices
+from ctatlas.volume.formats.label_map import ids_in
 from ctatlas.volume.formats.nifti import read_labels, write_structure
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.names import unique_names
 from ctatlas.volume.segmentation import Segmentation
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _ENDINGS = (".nii.gz", ".nii")
 _RESULTS = "segmentations"  # below a case's folder. Source: AbdomenAtlas, TotalSegmentator, our own results
@@ -85,16 +84,17 @@ def write(segmentation: Segmentation, path: Path, choices: MaskChoices) -> None:
 
 def _masks(files: dict[str, Path], folder: Path) -> Iterator[tuple[Grid, np.ndarray]]:
     """Yield one mask after another, so that not all need exist at once."""
-    grid = None
+    grid, memory = None, None
     for file in files.values():
-        found = read_labels(file)
+        found = read_labels(file, memory)
         grid = grid or found.grid
         if not grid.is_like(found.grid):
             raise ScanError(f"{folder.name}: {file.name} lies on another grid than the masks before it.")
-        mask = found.labels != 0
-        if mask.any() and found.labels[mask].min() != found.labels.max():
+        values = ids_in(found.labels)
+        if len(values) > 1:
             raise ScanError(f"{file.name}: holds several labels; expected a mask, 0 and one other value.")
-        yield grid, mask
+        yield grid, found.labels == (values[0] if values else 1)
+        memory = found.labels.reshape(-1, order="F") if found.labels.dtype == np.uint8 else None
 
 
 def _canonical(name: str | None) -> dict[str, str]:
