@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctatlas.errors import ModelError
-from ctatlas.measure.case import measure_case
+from ctatlas.measure.case import measure_case, measure_label_maps
 from ctatlas.measure.counts import COUNT_METRICS
 from ctatlas.measure.records import Measurement
 from ctatlas.volume import Grid, Segmentation
@@ -89,6 +89,28 @@ def test_tolerances_may_differ_by_structure() -> None:
         GT, PRED, case="one", structures=["aorta", "liver"], metrics=["nsd"], tolerances={"liver": [2, 3]}
     )
     assert [(row.structure, row.tolerance_mm) for row in rows] == [("aorta", 1.0), ("liver", 2), ("liver", 3)]
+
+
+def test_surfaces_of_structures_that_are_there_and_of_such_that_are_not() -> None:
+    rows = measure_case(GT, PRED, case="one", metrics=["nsd", "hd", "assd"], tolerances=[1.0, 4.0])
+    found = {(row.structure, row.metric, row.tolerance_mm): row.value for row in rows}
+    assert found["liver", "hd", None] == 5.0  # two slices of 2.5 mm
+    assert 0 < found["liver", "nsd", 1.0] < found["liver", "nsd", 4.0] < 1
+    assert 0 < found["liver", "assd", None] < 5
+    for name in ("spleen", "aorta"):
+        assert (found[name, "nsd", 1.0], found[name, "hd", None], found[name, "assd", None]) == (0, None, None)
+    assert {found["colon", metric, None] for metric in ("hd", "assd")} == {found["colon", "nsd", 1.0]} == {None}
+
+
+def test_label_maps_give_the_rows_of_the_same_segmentations() -> None:
+    rng = np.random.default_rng(0)
+    labels = [rng.choice(np.array([0, 0, 3, 200], np.uint8), SHAPE) for _ in range(2)]
+    names = {3: "liver", 200: "spleen", 7: "colon"}
+    metrics = ["dsc", "nsd", "hd95"]
+    rows = measure_label_maps(*labels, GRID.spacing_mm, names, metrics=metrics, tolerances={"spleen": [2.0, 3.0]})
+    segmentations = [Segmentation.from_labels(GRID, each, names) for each in labels]
+    expected = measure_case(*segmentations, case="", metrics=metrics, tolerances={"spleen": [2.0, 3.0]})
+    assert sorted(map(repr, rows)) == sorted(map(repr, expected))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import numpy as np
@@ -12,12 +13,11 @@ import numpy as np
 def told(gt: np.ndarray, pred: np.ndarray, spacing_mm: Sequence[float], tolerances_mm: Sequence[float]) -> dict:
     """Return metric -> value, or (metric, tolerance) -> value.
 
-    Its release on PyPI says `np.Inf`, which NumPy 2 does not know, and uses names that SciPy is about to drop.
+    Its release on PyPI says `np.Inf` and `np.NaN`, which NumPy 2 does not know, and old names of SciPy.
     """
     import surface_distance
 
-    with warnings.catch_warnings(), patch.object(np, "Inf", np.inf, create=True):
-        warnings.simplefilter("ignore")
+    with _as_before_numpy_2():
         found = surface_distance.compute_surface_distances(gt, pred, spacing_mm)
         away, back = surface_distance.compute_average_surface_distance(found)
         values: dict = {
@@ -38,7 +38,17 @@ def distances(gt: np.ndarray, pred: np.ndarray, spacing_mm: Sequence[float]) -> 
     """Return its sorted distances and areas in both directions."""
     import surface_distance
 
-    with warnings.catch_warnings(), patch.object(np, "Inf", np.inf, create=True):
-        warnings.simplefilter("ignore")
+    with _as_before_numpy_2():
         found: dict[str, np.ndarray] = surface_distance.compute_surface_distances(gt, pred, spacing_mm)
     return found
+
+
+@contextmanager
+def _as_before_numpy_2() -> Iterator[None]:
+    with (
+        warnings.catch_warnings(),
+        np.errstate(invalid="ignore"),
+        patch.multiple(np, Inf=np.inf, NaN=np.nan, create=True),
+    ):
+        warnings.simplefilter("ignore")
+        yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,10 @@ _TOLD_TOGETHER = {
     "not_predicted": "not evaluated, for no prediction tells about them (--structures counts them as missing)",
     "not_annotated": "predicted, but not evaluated where nobody annotated them",
     "surplus_prediction": "predictions without a reference",
+}
+_WITHOUT = {
+    "numba": "measured without numba: the same values, slower",
+    "pyarrow": "written without pyarrow: no metrics.parquet",
 }
 _LESION_COLUMNS = (
     "lesions of",
@@ -130,3 +134,6 @@ def tell_of_evaluation(found: Evaluation) -> None:
         more = f" and {len(names) - _AT_MOST_NAMES} more in warnings.csv" if len(names) > _AT_MOST_NAMES else ""
         if names:
             tell(f"{what}: {', '.join(names[:_AT_MOST_NAMES])}{more}")
+    packages = found.facts.get("packages")
+    if lacking := [what for name, what in _WITHOUT.items() if isinstance(packages, Mapping) and name not in packages]:
+        tell(f"{'; '.join(lacking)} (pip install 'ctatlas[measure]')")

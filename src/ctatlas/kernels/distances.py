@@ -51,7 +51,8 @@ def nearest_mm(
 def _by_loops(
     queries: np.ndarray, points: np.ndarray, spacing_mm: tuple[float, float, float], *, turned: bool
 ) -> np.ndarray:
-    from ctatlas.kernels.loops.distances import climb, look_along_lines, start_lines
+    from ctatlas.kernels.loops.lines import look_along_lines, start_lines
+    from ctatlas.kernels.loops.tree import climb
 
     low_x, low_y = int(points[0, 0]), int(points[:, 1].min())
     n_x, n_y = int(points[-1, 0]) - low_x + 1, int(points[:, 1].max()) - low_y + 1
@@ -93,7 +94,7 @@ def _closest_lines(s0: float, s1: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _tree(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the points along a space-filling curve, and the boxes around ever larger stretches of it."""
-    from ctatlas.kernels.loops.distances import LEAF, build_boxes, interleave
+    from ctatlas.kernels.loops.tree import LEAF, build_boxes, interleave
 
     codes = np.empty(len(points), np.uint64)
     interleave(points, codes)

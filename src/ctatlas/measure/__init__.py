@@ -1,1 +1,8 @@
-"""Masks against masks → numbers."""
+"""Masks against masks → numbers.
+
+The way of the data: `case` takes two segmentations or label maps, `pairing` lays them out (`layers`) and pairs their
+structures in one pass → `Pair` → the families of metrics, each a module: `counts`, `surface` (surface elements),
+`borders` (border voxels), `boundary`, `tubes` → `presets`, whose definitions and rules for `empty_masks` are followed →
+`Measurement` (`records`). `metrics` is the table of all metrics, `tolerances` that of tolerances.
+Beside it: `lesions`, and over many cases `roc`, `agreement`, `intervals`; `statistics` are those of one scan.
+"""

@@ -1,108 +1,21 @@
-"""The nearest of many points on a lattice: along the lines close by, else through a tree of boxes."""
+"""The nearest of many points on a lattice, looked for in a tree of boxes, and which of those that tie is taken.
+
+Squares of distances that are equal in mathematics may differ in their last bit, by which of the points they come from.
+SciPy goes axis by axis (Maurer, Qi, Raghavan 2003): of the points on a line the nearest, of the lines of a plane the
+nearest, of the planes the nearest, each time leaving out what never is nearest between its two neighbours. Among points
+that tie that comes down to rounding, which is done here in the same order.
+
+All of it is one file: compiled code that was kept is made anew when its own file changes, not when another one does.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ctatlas.kernels.compiled import compiled
-from ctatlas.kernels.loops.ties import settle
 
 LEAF = 8
-SLACK = 1 + 1e-12  # squares this close are one distance, rounded differently
-
-
-@compiled
-def start_lines(points: np.ndarray, low: tuple[int, int], n_y: int, starts: np.ndarray) -> None:
-    """Note where each line of points (n, 3) int32 starts, lines along the last axis; they are sorted line by line.
-
-    Parameters
-    ----------
-    low : (2,) int
-        The lowest index along the first two axes, and `n_y` the number of lines along the second one.
-    starts : (lines + 1,) int32
-        Filled: line n holds the points from starts[n] up to starts[n + 1].
-    """
-    line = 0
-    for n in range(points.shape[0]):
-        own = (points[n, 0] - low[0]) * n_y + points[n, 1] - low[1]
-        while line <= own:
-            starts[line] = n
-            line += 1
-    starts[line:] = points.shape[0]
-
-
-@compiled
-def look_along_lines(
-    queries: np.ndarray,
-    points: np.ndarray,
-    starts: np.ndarray,
-    lines: tuple[int, int, int, int],
-    offsets: np.ndarray,
-    squares: np.ndarray,
-    spacing: float,
-    turned: bool,
-    found: np.ndarray,
-    left: np.ndarray,
-) -> int:
-    """Find the smallest square of the distance to a point, looking along the closest lines first.
-
-    Parameters
-    ----------
-    queries, points : (n, 3), (m, 3) int32
-    starts : (lines + 1,) int32
-        See `start_lines`.
-    lines : (4,) int
-        Lowest index of a line along the first two axes, and the number of lines along them.
-    offsets : (o, 2) int64, squares : (o + 1, 3) float64
-        Which lines to look along, and the squares of that offset along the first and the second axis and their sum,
-        ascending; the last row holds the sum from which on there may be other lines.
-    spacing : float
-        Along the lines.
-    turned : bool
-        Whether squares are summed from the last axis on.
-    found : (n,) float64
-        Filled with squares.
-    left : (n,) int32
-        Filled with the queries that could not be settled here.
-
-    Returns
-    -------
-    int
-        How many are left.
-    """
-    low_x, low_y, n_x, n_y = lines
-    n_left = 0
-    for n in range(queries.shape[0]):
-        x, y, z = queries[n, 0] - low_x, queries[n, 1] - low_y, queries[n, 2]
-        best = second = np.inf
-        for o in range(offsets.shape[0]):
-            if squares[o, 2] > best * SLACK:
-                break
-            line_x, line_y = x + offsets[o, 0], y + offsets[o, 1]
-            if line_x < 0 or line_y < 0 or line_x >= n_x or line_y >= n_y:
-                continue
-            first, stop = starts[line_x * n_y + line_y], starts[line_x * n_y + line_y + 1]
-            low, high = first, stop
-            while low < high:
-                middle = (low + high) // 2
-                if points[middle, 2] < z:
-                    low = middle + 1
-                else:
-                    high = middle
-            for p in range(max(low - 1, first), min(low + 1, stop)):
-                along = (points[p, 2] - z) * spacing
-                along *= along
-                first_two = along + squares[o, 1] if turned else squares[o, 0] + squares[o, 1]
-                square = first_two + (squares[o, 0] if turned else along)
-                if square < best:
-                    best, second = square, best
-                elif best < square < second:
-                    second = square
-        found[n] = best
-        if best * SLACK > squares[-1, 2] or second <= best * SLACK:
-            left[n_left] = n
-            n_left += 1
-    return n_left
+_SLACK = 1 + 1e-12  # squares this close may be one distance, rounded differently
 
 
 @compiled
@@ -175,7 +88,7 @@ def climb(
         found[n] = best
         for one in range(1, n_tied):
             if _square(query, points[tied[one]], spacing) != _square(query, points[tied[0]], spacing):
-                found[n] = settle(points[tied[:n_tied]] - query, spacing)
+                found[n] = _settle(points[tied[:n_tied]] - query, spacing)
                 break
 
 
@@ -198,22 +111,22 @@ def _descend(
     while top >= 0:
         node, bound = stack[top], bounds[top]
         top -= 1
-        while node < n_leaves and bound <= best * SLACK:
+        while node < n_leaves and bound <= best * _SLACK:
             node, other = 2 * node, 2 * node + 1
             bound, beyond = _square_to_box(query, boxes[node], spacing), _square_to_box(query, boxes[other], spacing)
             if beyond < bound:
                 node, other, bound, beyond = other, node, beyond, bound
-            if beyond <= best * SLACK:
+            if beyond <= best * _SLACK:
                 top += 1
                 stack[top], bounds[top] = other, beyond
-        if bound > best * SLACK:
+        if bound > best * _SLACK:
             continue
         first = (node - n_leaves) * LEAF
         for p in range(first, min(first + LEAF, points.shape[0])):
             square = _square(query, points[p], spacing)
-            if square * SLACK < best:
+            if square * _SLACK < best:
                 n_tied = 0
-            if square <= best * SLACK:
+            if square <= best * _SLACK:
                 tied[n_tied] = p
                 n_tied += 1
             if square < best:
@@ -240,3 +153,69 @@ def _square_to_box(query: np.ndarray, box: np.ndarray, spacing: np.ndarray) -> f
     d2 = max(box[2] - query[2], query[2] - box[5], 0) * spacing[2]
     square: float = (d0 * d0 + d1 * d1) + d2 * d2
     return square
+
+
+@compiled
+def _settle(offsets: np.ndarray, spacing: np.ndarray) -> float:
+    """Return the square of the distance to the point that SciPy takes.
+
+    Parameters
+    ----------
+    offsets : (n, 3) int32
+        From the query to the points that tie.
+    spacing : (3,) float64
+    """
+    count = offsets.shape[0]
+    order = np.arange(count)
+    for n in range(1, count):  # few: by insertion, planes first, then lines, then places on the line
+        moving, place = order[n], n
+        while place > 0 and _comes_before(offsets[moving], offsets[order[place - 1]]):
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = moving
+    planes, plane_rests = np.empty(count, np.int64), np.empty(count, np.float64)
+    lines, line_rests = np.empty(count, np.int64), np.empty(count, np.float64)
+    n_planes, n = 0, 0
+    while n < count:
+        plane, n_lines = offsets[order[n], 2], 0
+        while n < count and offsets[order[n], 2] == plane:
+            line, along = offsets[order[n], 1], offsets[order[n], 0] * spacing[0]
+            n_lines = _push(lines, line_rests, n_lines, line, along * along, spacing[1])
+            while n < count and offsets[order[n], 2] == plane and offsets[order[n], 1] == line:
+                n += 1
+        rest = _first_low(lines, line_rests, n_lines, spacing[1])
+        n_planes = _push(planes, plane_rests, n_planes, plane, rest, spacing[2])
+    return _first_low(planes, plane_rests, n_planes, spacing[2])
+
+
+@compiled
+def _comes_before(one: np.ndarray, other: np.ndarray) -> bool:
+    for axis in (2, 1, 0):
+        if one[axis] != other[axis]:
+            return bool(one[axis] < other[axis])
+    return False
+
+
+@compiled
+def _push(places: np.ndarray, rests: np.ndarray, count: int, place: int, rest: float, spacing: float) -> int:
+    """Put one more parabola (t - place)^2 + rest behind the others, and drop those that never are lowest any more."""
+    while count >= 2:
+        left, right = (places[count - 1] - places[count - 2]) * spacing, (place - places[count - 1]) * spacing
+        both = left + right
+        if both * rests[count - 1] - right * rests[count - 2] - left * rest - left * right * both <= 0.0:
+            break
+        count -= 1
+    places[count], rests[count] = place, rest
+    return count + 1
+
+
+@compiled
+def _first_low(places: np.ndarray, rests: np.ndarray, count: int, spacing: float) -> float:
+    """Return the first value at 0 that the next parabola does not undercut."""
+    low: float = rests[0] + (places[0] * spacing) ** 2
+    for n in range(1, count):
+        following = rests[n] + (places[n] * spacing) ** 2
+        if low <= following:
+            break
+        low = following
+    return low
