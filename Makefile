@@ -52,6 +52,7 @@ pictures: .venv/.ready ## draw the manual's pictures anew from the sample scan
 	$(DEV)/python scripts/make_docs_pictures.py
 	$(DEV)/python scripts/make_docs_atlas_pictures.py
 	$(DEV)/python scripts/make_docs_defects.py
+	PYTHONPATH=. $(DEV)/python scripts/make_docs_benchmark.py
 
 bench: .venv/.ready ## every script in benchmarks/ → build/*.json
 	mkdir -p build

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Programs of Debian that judge and read what we write, and a database server for catalogs. Tests that ask one skip where it is missing, so whatever goes
+# Programs of Debian that judge, read and show what we write, and a database server for catalogs. Tests that ask one skip where it is missing, so whatever goes
 # wrong here is said in a line and fails nothing. Only root of a Debian gets them installed, as in containers of CI.
 set -u
 
-packages="dicom3tools plastimatch postgresql"
-missing=$(for program in dciodvfy plastimatch pg_ctlcluster; do command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"; done)
+packages="chromium dicom3tools plastimatch postgresql"
+missing=$(for program in chromium dciodvfy plastimatch pg_ctlcluster; do command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"; done)
 log=${TMPDIR:-/tmp}/ctatlas-oracles.$$.log
 trap 'rm -f "$log"' EXIT
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "install_oracles.sh"
-PACKAGES = ("dicom3tools", "plastimatch", "postgresql")
-ALL = dict.fromkeys(("dciodvfy", "plastimatch", "pg_ctlcluster"), "")  # programs of theirs
+PACKAGES = ("chromium", "dicom3tools", "plastimatch", "postgresql")
+ALL = dict.fromkeys(("chromium", "dciodvfy", "plastimatch", "pg_ctlcluster"), "")  # programs of theirs
 NEEDED = ("grep", "rm", "timeout")
 SHELL = shutil.which("sh")
 

@@ -11,4 +11,7 @@ groups        cases by a column of the metadata; `subgroups` compares these
 misleading    what would mislead a reader, as `flags`
 analysis      all of this in order
 files         the tables as CSV
+published     what others published, cited
+figures       every figure, as one function of an analysis
+report        the page that a person reads
 """

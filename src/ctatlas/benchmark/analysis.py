@@ -77,6 +77,11 @@ class Analysis:
     subgroups: tuple[SubgroupRow, ...]
     flags: tuple[Flag, ...]
 
+    def resampling(self) -> Resampling:
+        """Return the bootstrap draws that all intervals are from."""
+        rng = np.random.default_rng(self.choices.seed)
+        return Resampling.draw(self.metadata.patients, self.choices.resamples, rng)
+
     @property
     def failed(self) -> tuple[Flag, ...]:
         """Return what was left out because it could not be used."""
@@ -108,7 +113,8 @@ def analyse(
     known, faults = read_metadata(metadata, results.cases) if metadata else (no_metadata(results.cases), [])
     columns, remarks = groupings(known, choices.by)
     flags += [*faults, *remarks, *about_cases(results, choices.at_least), *about_metadata(known)]
-    resampling = Resampling.draw(known.patients, choices.resamples, np.random.default_rng(choices.seed))
+    rng = np.random.default_rng(choices.seed)
+    resampling = Resampling.draw(known.patients, choices.resamples, rng)
     progress.stage("statistics", 4 * len(results.scores))
     summary: list[SummaryRow] = []
     tested: list[Comparison] = []

@@ -36,9 +36,10 @@ def _different_cases(scores: Scores) -> Iterator[Flag]:
     for m in who:
         n = int(scores.has_row[m].sum())
         if n < union.sum():
+            empty = "" if n_common == shared.sum() else f", {n_common} of them with a value"
             text = (
-                f"was evaluated on {n} of {int(union.sum())} cases; {int(shared.sum())} are common to all models, "
-                f"{n_common} of them with a value: comparisons use these"
+                f"was evaluated on {n} of {int(union.sum())} cases; {int(shared.sum())} are common to all models{empty}"
+                ": comparisons use these"
             )
             yield warning("different_cases", text, model=scores.models[m], metric=label)
     there = np.isfinite(scores.values)

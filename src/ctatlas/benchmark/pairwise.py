@@ -44,7 +44,7 @@ class Comparison:
     significant: bool
 
 
-_FAMILIES: dict[Family, Callable[[Comparison], tuple[str, ...]]] = {
+FAMILIES: dict[Family, Callable[[Comparison], tuple[str, ...]]] = {
     "map": lambda one: (one.metric, one.structure),
     "metric": lambda one: (one.metric,),
     "all": lambda _: (),
@@ -106,7 +106,7 @@ def corrected(comparisons: Sequence[Comparison], family: Family, alpha: float) -
     """
     places: dict[tuple[str, ...], list[int]] = {}
     for place, one in enumerate(comparisons):
-        places.setdefault(_FAMILIES[family](one), []).append(place)
+        places.setdefault(FAMILIES[family](one), []).append(place)
     found = list(comparisons)
     for members in places.values():
         p = holm(np.array([comparisons[place].p for place in members]))

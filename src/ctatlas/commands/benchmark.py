@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ import typer
 from ctatlas.commands.options import AsJson, Debug, Quiet
 
 if TYPE_CHECKING:
-    from ctatlas.benchmark.analysis import Analysis
+    from ctatlas.benchmark.analysis import Analysis, Choices
 
 EXAMPLE = "ctatlas benchmark results --metadata cases.csv --out report"
 Family = Literal["map", "metric", "all"]
@@ -48,6 +49,10 @@ def benchmark(
     at_least: Annotated[
         int, typer.Option(min=2, metavar="N", help="Fewer cases are flagged; groups of fewer are not tested.")
     ] = 10,
+    published: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Published figures to stand beside the measured ones, or 'all'."),
+    ] = None,
     json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - read by the program
@@ -59,6 +64,8 @@ def benchmark(
     """
     from ctatlas.benchmark.analysis import Choices, analyse
     from ctatlas.benchmark.files import write_tables
+    from ctatlas.benchmark.published import chosen
+    from ctatlas.benchmark.report.page import write_report
     from ctatlas.commands.console import say_json, showing_progress
     from ctatlas.errors import OutputError
 
@@ -72,18 +79,39 @@ def benchmark(
         zeros=zeros,
         at_least=at_least,
     )
+    cited = chosen(published or ())
     with showing_progress(quiet=quiet or json) as progress:
         analysis = analyse(results, metadata, choices, progress=progress)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise OutputError(f"{out}: can't be made ({fault.strerror or fault}); choose another folder") from None
-    files = write_tables(analysis, out)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise OutputError(f"{out}: can't be made ({fault.strerror or fault}); choose another folder") from None
+        files = write_tables(analysis, out)
+        command = _command(results, metadata, choices, published or ())
+        files += write_report(analysis, out, command=command, published=cited, progress=progress)
     if json:
         say_json(_facts(analysis, out, files))
     elif not quiet:
         _say(analysis, out)
     raise typer.Exit(3 if analysis.failed else 0)
+
+
+def _command(results: Path, metadata: Path | None, choices: Choices, published: Sequence[str]) -> str:
+    """Return the words of this call; of files and folders their names alone."""
+    from dataclasses import fields
+    from shlex import join
+
+    words = ["ctatlas", "benchmark", results.resolve().name]
+    if metadata:
+        words += ["--metadata", metadata.name]
+    words += ["--metrics", ",".join(choices.metrics)] if choices.metrics else []
+    words += [word for column in choices.by for word in ("--by", column)]
+    plain = {field.name: field.default for field in fields(choices) if field.name not in ("metrics", "by")}
+    for name, default in plain.items():
+        if (value := getattr(choices, name)) != default:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    words += [word for name in published for word in ("--published", name)]
+    return join([*words, "--out", "report"])
 
 
 def _facts(analysis: Analysis, out: Path, files: list[str]) -> dict[str, Any]:
@@ -127,7 +155,7 @@ def _say(analysis: Analysis, out: Path) -> None:
         tell(f"{flag.where}: {flag.message}")
     if len(shown) > _AT_MOST_FLAGS:
         tell(f"and {len(shown) - _AT_MOST_FLAGS} more in {out / 'warnings.csv'}")
-    say(f"Tables: {out}")
+    say(f"Report: {out / 'report.html'}")
 
 
 def _places(row: Any) -> str:
