@@ -15,6 +15,7 @@ from ctatlas.benchmark.evaluate.matching import matched, put_together
 from ctatlas.benchmark.evaluate.notes import Note
 from ctatlas.benchmark.evaluate.reading import IGNORED, Masks, read_masks
 from ctatlas.benchmark.evaluate.sides import mirrored, swapped_sides
+from ctatlas.benchmark.evaluate.volumes import ASKED_BY, VolumePair, volumes_of
 from ctatlas.errors import CtatlasError
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.measure.case import measure_case
@@ -82,6 +83,8 @@ class CaseResult:
         "measured"; or "geometry_mismatch" or "missing_prediction", which `reason` explains.
     rows : tuple of Measurement
     lesions : tuple of LesionCase
+    volumes : tuple of VolumePair
+        Where they were asked for.
     gt_sha256, pred_sha256 : str
         Of the files of both sides; empty where there are none.
     told : tuple of str
@@ -104,6 +107,7 @@ class CaseResult:
     gt_sha256: str = ""
     pred_sha256: str = ""
     lesions: tuple[LesionCase, ...] = ()
+    volumes: tuple[VolumePair, ...] = ()
 
     def record(self) -> dict[str, object]:
         """Say it in words of JSON."""
@@ -113,7 +117,7 @@ class CaseResult:
     def of(cls, record: Mapping[str, object]) -> CaseResult:
         """Return what a record says; the way back of `record`."""
         words: dict[str, object] = dict(record)
-        for name, kind in (("rows", Measurement), ("notes", Note)):
+        for name, kind in (("rows", Measurement), ("notes", Note), ("volumes", VolumePair)):
             words[name] = tuple(kind(**row) for row in words[name])  # type: ignore[attr-defined]
         words["lesions"] = tuple(lesion_case_of(listed) for listed in words["lesions"])  # type: ignore[attr-defined]
         for name in ("told", "supposed", "untold", "not_annotated"):
@@ -185,7 +189,9 @@ def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseRe
     seen = _sides(rows, reference, predicted, match.names)
     listed = wanted_lesions(measuring.lesions, match.names)
     lesions = lesions_in(case, reference, predicted, listed, measuring.lesion_rule)
-    return known(rows=tuple(rows), notes=(*notes, *placed.notes, *match.notes, *seen), lesions=lesions)
+    sizes = volumes_of(case, reference, predicted, match.names) if ASKED_BY in measuring.metrics else ()
+    told = (*notes, *placed.notes, *match.notes, *seen)
+    return known(rows=tuple(rows), notes=told, lesions=lesions, volumes=sizes)
 
 
 def _with_empty(masks: Masks, names: Sequence[str]) -> Masks:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctatlas.benchmark.evaluate.lesions import LesionResults
 from ctatlas.benchmark.evaluate.notes import Note
+from ctatlas.benchmark.evaluate.volumes import Agreement
 from ctatlas.measure.records import Measurement
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Evaluation:
         How it was made, in words of JSON: `run.json`.
     lesions : LesionResults
         What was asked to be listed.
+    volumes : tuple of Agreement
+        Over cases, where `volume_error_ml` was measured.
     """
 
     measurements: tuple[Measurement, ...]
@@ -85,6 +88,7 @@ class Evaluation:
     notes: tuple[Note, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     lesions: LesionResults = field(default_factory=LesionResults)
+    volumes: tuple[Agreement, ...] = ()
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the measurements as a table with the columns of `metrics.csv`; what is undefined is nan."""

@@ -11,6 +11,7 @@ from ctatlas.benchmark.evaluate.evaluation import Evaluation, Failure
 from ctatlas.benchmark.evaluate.lesions import ALL, KnownOfCases, counted_lesions
 from ctatlas.benchmark.evaluate.matching import matched
 from ctatlas.benchmark.evaluate.notes import Note
+from ctatlas.benchmark.evaluate.volumes import agreements
 from ctatlas.execution import Outcome
 from ctatlas.measure.detection import LesionCase
 from ctatlas.measure.records import Measurement
@@ -56,6 +57,7 @@ def gathered(
         notes=(*_of_cases(results), *_of_all(results, rows, surplus), *_of_lesions(lesions, measuring)),
         facts=facts,
         lesions=counted_lesions(lesions, measuring.lesion_rule, known),
+        volumes=agreements((pair for result in results for pair in result.volumes), known.patients),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ctatlas.benchmark.evaluate.evaluation import COLUMNS, Evaluation, cells
 from ctatlas.benchmark.evaluate.lesions import DETECTION, LESIONS, SUMMARY, lesion_tables
+from ctatlas.benchmark.evaluate.volumes import VOLUMES, volume_table
 from ctatlas.benchmark.evaluate.worst import Worst
 from ctatlas.errors import OutputError
 from ctatlas.execution import FAILURES, RECORD
@@ -22,7 +23,7 @@ from ctatlas.hashing import sha256_bytes
 from ctatlas.volume import whole_file
 
 METRICS, PARQUET, WARNINGS, WORST = "metrics.csv", "metrics.parquet", "warnings.csv", "worst.csv"
-_TABLES = (METRICS, PARQUET, WARNINGS, FAILURES, WORST, LESIONS, SUMMARY, DETECTION)
+_TABLES = (METRICS, PARQUET, WARNINGS, FAILURES, WORST, LESIONS, SUMMARY, DETECTION, VOLUMES)
 _AT_MOST_RECORD_BYTES = 2**28
 
 
@@ -81,6 +82,8 @@ def write_evaluation(
         chosen = [(each.rank, *cells(each.result), each.picture if each.picture in pictures else "") for each in worst]
         files[WORST] = _csv(("rank", *COLUMNS, "picture"), chosen)
     files |= {name: _csv(columns, rows) for name, (columns, rows) in lesion_tables(evaluation.lesions).items()}
+    if evaluation.volumes:
+        files[VOLUMES] = _csv(*volume_table(evaluation.volumes))
     before = _files_of(folder)
     with said_in_a_line(folder):
         (folder / RECORD).unlink(missing_ok=True)  # while it is not there, the tables need not fit together
