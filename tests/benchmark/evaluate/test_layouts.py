@@ -299,3 +299,19 @@ def test_images_are_found_by_case(tmp_path: Path) -> None:
     found = ctatlas.evaluate(tmp_path / "gt", tmp_path / "pred", tmp_path / "out", **DSC, options=options)
     assert len(found.measurements) == 4
     assert len(list((tmp_path / "out" / "worst").glob("*.png"))) == 4
+
+
+def test_a_folder_around_all_is_looked_into(tmp_path: Path) -> None:
+    for case in ("a", "b"):
+        case_folder(tmp_path / "download" / "AbdomenAtlas", case, body())
+    (tmp_path / "download" / "README.md").write_text("masks")
+    assert ids(masks_in(tmp_path / "download")) == ["a", "b"]
+
+
+def test_one_label_of_both_kidneys_meets_a_prediction_of_each(tmp_path: Path) -> None:
+    kits = np.isin(labels(), (2, 3)).astype(np.uint8)
+    write_labels(kits, grid(), tmp_path / "case_1.nii.gz")
+    case_folder(tmp_path / "pred", "case_1", body())
+    options = Options(gt_label_set="kits")
+    found = ctatlas.evaluate(tmp_path / "case_1.nii.gz", tmp_path / "pred" / "case_1", **DSC, options=options)
+    assert [(row.structure, row.value) for row in found.measurements] == [("kidneys", 1.0)]

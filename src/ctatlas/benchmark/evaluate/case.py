@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from ctatlas.measure.tolerances import ToleranceSet
 from ctatlas.progress import Progress
 from ctatlas.volume import Grid, Segmentation, files_of
 
+_OF_A_ROW = ("structure", "metric", "tolerance_mm", "value", "implementation", "status")  # as `Measurement` takes them
+_OF_PARTS = ("notes", "lesions", "volumes")
 _POOR = 0.5  # DSC, below which it is worth looking whether sides are swapped; as a mean, whether all is flipped
 _HERE, _ELSEWHERE = (Grid((n, 1, 1), np.eye(4)) for n in (1, 2))  # to ask for rows without values
 
@@ -110,19 +113,22 @@ class CaseResult:
     volumes: tuple[VolumePair, ...] = ()
 
     def record(self) -> dict[str, object]:
-        """Say it in words of JSON."""
-        return asdict(self)
+        """Say it in words of JSON; of a thousand cases, so that rows are lists without what all have in common."""
+        words = {each.name: getattr(self, each.name) for each in fields(self)}
+        rows = [[getattr(row, name) for name in _OF_A_ROW] for row in self.rows]
+        return {**words, "rows": rows, **{name: [asdict(one) for one in words[name]] for name in _OF_PARTS}}
 
     @classmethod
-    def of(cls, record: Mapping[str, object]) -> CaseResult:
+    def of(cls, record: Mapping[str, Any]) -> CaseResult:
         """Return what a record says; the way back of `record`."""
-        words: dict[str, object] = dict(record)
-        for name, kind in (("rows", Measurement), ("notes", Note), ("volumes", VolumePair)):
-            words[name] = tuple(kind(**row) for row in words[name])  # type: ignore[attr-defined]
-        words["lesions"] = tuple(lesion_case_of(listed) for listed in words["lesions"])  # type: ignore[attr-defined]
+        words = dict(record)
+        words["rows"] = tuple(Measurement(words["case"], *row) for row in words["rows"])
+        words["notes"] = tuple(Note(**note) for note in words["notes"])
+        words["volumes"] = tuple(VolumePair(**pair) for pair in words["volumes"])
+        words["lesions"] = tuple(lesion_case_of(listed) for listed in words["lesions"])
         for name in ("told", "supposed", "untold", "not_annotated"):
-            words[name] = tuple(words[name])  # type: ignore[arg-type]
-        return cls(**words)  # type: ignore[arg-type]
+            words[name] = tuple(words[name])
+        return cls(**words)
 
 
 def evaluate_case(pair: CasePair, measuring: Measuring, progress: Progress) -> CaseResult:
@@ -236,9 +242,7 @@ def _background(masks: Masks, side: str) -> Iterator[Note]:
 def _sides(rows: Sequence[Measurement], gt: Segmentation, pred: Segmentation, names: Sequence[str]) -> Iterator[Note]:
     """Look for swapped sides and flips where the overlap is poor; a good one needs no look."""
     there = [row for row in rows if row.metric in ("dsc", "iou") and row.status in ("ok", "pred_absent")]
-    overlaps = [row.value for row in there if row.value is not None]
-    if overlaps and min(overlaps) >= _POOR:
-        return
-    yield from swapped_sides(gt, pred, names)
-    if not overlaps or sum(overlaps) / len(overlaps) < _POOR:
+    overlaps = {row.structure: row.value for row in there if row.value is not None}
+    yield from swapped_sides(gt, pred, [name for name in names if overlaps.get(name, 0.0) < _POOR])
+    if not overlaps or sum(overlaps.values()) / len(overlaps) < _POOR:
         yield from mirrored(gt, pred, names)

@@ -53,7 +53,7 @@ def gathered(
     lesions = [listed for result in results for listed in result.lesions]
     return Evaluation(
         measurements=tuple(rows),
-        failures=tuple(_failures(done)),
+        failures=tuple(_failures(done, {result.case: result for result in results})),
         notes=(*_of_cases(results), *_of_all(results, rows, surplus), *_of_lesions(lesions, measuring)),
         facts=facts,
         lesions=counted_lesions(lesions, measuring.lesion_rule, known),
@@ -82,13 +82,11 @@ def _missing(result: CaseResult, asked: tuple[str, ...], measuring: Measuring) -
     return rows_without_values(result.case, names, measuring, "missing_prediction") if names else []
 
 
-def _failures(outcomes: Iterable[Outcome]) -> Iterator[Failure]:
+def _failures(outcomes: Iterable[Outcome], results: Mapping[str, CaseResult]) -> Iterator[Failure]:
     for outcome in outcomes:
         if outcome.state == "failed":
             yield Failure(outcome.case, outcome.stage, outcome.reason)
-            continue
-        result = CaseResult.of(outcome.summary)
-        if result.state in _STAGES:
+        elif (result := results[outcome.case]).state in _STAGES:
             yield Failure(result.case, _STAGES[result.state], result.reason)
 
 

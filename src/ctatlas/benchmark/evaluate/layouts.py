@@ -89,8 +89,11 @@ def masks_in(place: Path, of: str = "") -> Listing:
         for layout, find in _LAYOUTS.items():
             if (found := find(place, of)) is not None:
                 return Listing(_each_once(found), layout, is_one=layout in ("file", "masks of one case"))
+        only = _visible(place)[1]
     except OSError as error:
         raise ScanError(f"{error.filename or place}: cannot be read: {error.strerror or error}.") from error
+    if len(only) == 1 and not of:  # a folder around all, as archives and downloads have it
+        return masks_in(only[0])
     raise ScanError(
         f"{place}: holds no masks; expected case folders with segmentations/<structure>.nii.gz, label maps named after "
         "their cases, DICOM SEG or .seg.nrrd files, nnU-Net's labels, or an atlas."

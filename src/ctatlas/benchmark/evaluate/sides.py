@@ -21,17 +21,19 @@ _SAME = {"L": "R", "P": "A", "I": "S"}
 def swapped_sides(gt: Segmentation, pred: Segmentation, names: Sequence[str]) -> Iterator[Note]:
     """Yield a note for each structure of two sides that would fit far better with left and right swapped."""
     known = structures()
-    for left in names:
-        right = known[left].partner if left in known and known[left].side == "left" else ""
-        if right not in names:
-            continue
-        direct = [_dice(gt, one, pred, one) for one in (left, right)]
-        crossed = [_dice(gt, left, pred, right), _dice(gt, right, pred, left)]
-        if sum(crossed) / 2 >= sum(direct) / 2 + _FAR_BETTER:
+    lefts = [name for name in names if name in known and known[name].side == "left" and known[name].partner in names]
+    if not lefts:
+        return
+    n_gt, n_pred = gt.n_voxels(), pred.n_voxels()
+    for left in lefts:
+        right = known[left].partner
+        pairs = ((left, left), (right, right), (left, right), (right, left))
+        a, b, c, d = (2 * _shared(gt, one, pred, other) / max(1, n_gt[one] + n_pred[other]) for one, other in pairs)
+        if (c + d) / 2 >= (a + b) / 2 + _FAR_BETTER:
             yield Note(
                 "swapped_sides",
-                f"{left} and {right} have a DSC of {direct[0]:.2f} and {direct[1]:.2f} as they are named, of "
-                f"{crossed[0]:.2f} and {crossed[1]:.2f} with left and right swapped",
+                f"{left} and {right} have a DSC of {a:.2f} and {b:.2f} as they are named, of {c:.2f} and {d:.2f} with "
+                "left and right swapped",
                 structure=left,
             )
 
@@ -61,11 +63,7 @@ def mirrored(gt: Segmentation, pred: Segmentation, names: Sequence[str]) -> Iter
         )
 
 
-def _dice(gt: Segmentation, of_gt: str, pred: Segmentation, of_pred: str) -> float:
-    """Measure the overlap inside the reference's box, where all of it is, against all voxels of both."""
+def _shared(gt: Segmentation, of_gt: str, pred: Segmentation, of_pred: str) -> int:
+    """Count the voxels that both have."""
     box = gt.box(of_gt)
-    if box is None:
-        return 0.0
-    reference = gt.within(of_gt, box)
-    total = int(np.count_nonzero(reference)) + int(np.count_nonzero(pred.mask(of_pred)))
-    return 2 * int(np.count_nonzero(reference & pred.within(of_pred, box))) / total
+    return 0 if box is None else int(np.count_nonzero(gt.within(of_gt, box) & pred.within(of_pred, box)))
