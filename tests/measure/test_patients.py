@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ctatlas.measure.patients import ScoredCase, patient_detection
+from ctatlas.measure.patients import ScoredCase, compare_scores, patient_detection
 
 CASES = [
     ScoredCase(f"case{k}", sick, score)
@@ -39,3 +39,11 @@ def test_patients_of_one_kind_have_no_curve(cases):
     found = patient_detection(cases, rng=np.random.default_rng(0))
     assert (found.area, found.average_precision, found.points) == (None, None, ())
     assert found.n_positive + found.n_negative == len(cases)
+
+
+def test_two_scores_are_compared_on_the_cases_that_have_both():
+    other = [ScoredCase(case.case, case.is_sick, -case.score) for case in CASES[1:]]
+    found = compare_scores(CASES, other)
+    assert (found.first.n_positive, found.first.n_negative) == (3, 4)
+    assert found.difference == pytest.approx(2 * found.first.value - 1)
+    assert compare_scores(CASES[:4], other) is None

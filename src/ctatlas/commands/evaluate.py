@@ -80,7 +80,11 @@ def evaluate(
         Path | None, typer.Option(help="A table with a row a case: its patient, and perhaps a score.")
     ] = None,
     score: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of that table: what else tells patients with a lesion.")
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN[:FROM]",
+            help="Columns of it that tell patients with a lesion, too, and from where on; volume: the predicted mL.",
+        ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="The scans, named after the same cases, for pictures and for contours.")
@@ -116,7 +120,7 @@ def evaluate(
         lesions=tuple(_words(lesions)),
         lesion_rule=_lesion_rule(lesion_rule, lesion_at_least, lesion_join),
         metadata=metadata,
-        score=score,
+        scores=tuple(_words(score)),
     )
     measured, at, of = _words(metrics), _tolerance(tolerance, tolerances), _words(structures)
     if dry_run:

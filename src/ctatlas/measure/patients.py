@@ -10,9 +10,11 @@ from ctatlas.measure.detection import LesionCase
 from ctatlas.measure.intervals import Interval, bootstrap
 from ctatlas.measure.roc import (
     Area,
+    AreaDifference,
     OperatingPoint,
     area,
     average_precision,
+    compare_areas,
     operating_point,
     patient_level,
     threshold_for_sensitivity,
@@ -91,6 +93,26 @@ def scored_by_volume(cases: Iterable[LesionCase]) -> tuple[ScoredCase, ...]:
         )
         for case in cases
     )
+
+
+def compare_scores(
+    first: Sequence[ScoredCase], second: Sequence[ScoredCase], *, patients: Mapping[str, str] | None = None
+) -> AreaDifference | None:
+    """Compare two scores of the same patients by DeLong's test, over the cases that have both.
+
+    Returns
+    -------
+    AreaDifference or None
+        First minus second; None when all of these patients are of one kind.
+    """
+    scores = {case.case: case.score for case in second}
+    shared = [case for case in first if case.case in scores]
+    whose = patients or {}
+    names = [whose.get(case.case, case.case) for case in shared]
+    sick = [case.is_sick for case in shared]
+    truth, one = patient_level(names, sick, [case.score for case in shared])
+    _, other = patient_level(names, sick, [scores[case.case] for case in shared])
+    return compare_areas(truth, one, other) if truth.any() and not truth.all() else None
 
 
 def patient_detection(

@@ -119,10 +119,15 @@ def test_a_table_says_whose_scans_they_are_and_another_score(places, tmp_path):
     table.write_text(
         "\ufeffcase;patient;suspicion\na;p1;0,9\nb;p1;0,2\nc;p2;0,4\nd;p3;0,1\ne;p4;0,3\n", encoding="utf-8"
     )
-    options = Options(lesions=("liver_tumor",), metadata=table, score="suspicion")
-    by_volume, by_score = ctatlas.evaluate(*places, metrics=["dsc"], options=options).lesions.patients
+    options = Options(lesions=("liver_tumor",), worst=0, metadata=table, scores=("suspicion:0.25", "volume:0.01"))
+    found = ctatlas.evaluate(*places, tmp_path / "out", metrics=["dsc"], options=options).lesions
+    by_volume, by_score = found.patients
     assert (by_volume.found.n_positive, by_volume.found.n_negative) == (2, 2)  # a and b are one patient
     assert (by_score.score, by_score.found.area.value) == ("suspicion", 0.75)
+    given = [(each.found.points[0].chosen, each.found.points[0].point.threshold) for each in found.patients]
+    assert given == [("given", 0.01), ("given", 0.25)]
+    (row,) = rows_of(tmp_path / "out" / "detection_pairs.csv")
+    assert (row["first"], row["second"], float(row["difference"])) == ("predicted mL", "suspicion", 0.25)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,7 @@ def test_an_odd_table_is_refused_before_any_work(places, tmp_path, text, score, 
     table = tmp_path / "cases.csv"
     table.write_text(text, encoding="utf-8")
     with pytest.raises(TableError, match=complaint):
-        ctatlas.evaluate(*places, tmp_path / "out", options=Options(lesions=("all",), metadata=table, score=score))
+        ctatlas.evaluate(*places, tmp_path / "out", options=Options(lesions=("all",), metadata=table, scores=(score,)))
     assert not list((tmp_path / "out").glob("cases/*"))
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from ctatlas.benchmark.evaluate.case import CaseResult, Measuring, rows_without_values
 from ctatlas.benchmark.evaluate.evaluation import Evaluation, Failure
-from ctatlas.benchmark.evaluate.lesions import ALL, KnownOfCases, counted_lesions
+from ctatlas.benchmark.evaluate.lesions import ALL, counted_lesions
 from ctatlas.benchmark.evaluate.matching import matched
 from ctatlas.benchmark.evaluate.notes import Note
+from ctatlas.benchmark.evaluate.patients import KnownOfCases
 from ctatlas.benchmark.evaluate.volumes import agreements
 from ctatlas.execution import Outcome
 from ctatlas.measure.detection import LesionCase

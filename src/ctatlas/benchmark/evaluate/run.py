@@ -18,8 +18,9 @@ from ctatlas.benchmark.evaluate.case import CasePair, Measuring, evaluate_case
 from ctatlas.benchmark.evaluate.evaluation import Evaluation
 from ctatlas.benchmark.evaluate.gathering import gathered
 from ctatlas.benchmark.evaluate.layouts import CaseMasks, masks_in
-from ctatlas.benchmark.evaluate.lesions import ALL, known_of_cases
+from ctatlas.benchmark.evaluate.lesions import ALL
 from ctatlas.benchmark.evaluate.pairing import Pairing, paired
+from ctatlas.benchmark.evaluate.patients import known_of_cases
 from ctatlas.benchmark.evaluate.picture import draw, read_shown
 from ctatlas.benchmark.evaluate.reading import label_set_of
 from ctatlas.benchmark.evaluate.worst import Worst, worst_results
@@ -74,8 +75,9 @@ class Options:
         What counts as a lesion and as found.
     metadata : Path or None
         A table with a row a case: its patient, so that scans of one are not taken for independent.
-    score : str or None
-        A column of it by which patients with and without a lesion are told apart, beside the predicted volume.
+    scores : tuple of str
+        Columns of it by which patients with and without a lesion are told apart, beside the predicted volume; a number
+        behind a colon is the threshold from which on a patient is called ("probability:0.5", "volume:1").
     """
 
     preset: str = DEFAULT_PRESET
@@ -90,7 +92,7 @@ class Options:
     lesions: tuple[str, ...] = ()
     lesion_rule: LesionRule = field(default_factory=LesionRule)
     metadata: Path | None = None
-    score: str | None = None
+    scores: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -143,7 +145,7 @@ def evaluate(
         folder = Path(out) if out is not None else None
         if folder is not None:
             open_output(folder, (Path(gt), Path(pred)))
-        known = known_of_cases([pair.case for pair in pairing.pairs], options.metadata, options.score)
+        known = known_of_cases([pair.case for pair in pairing.pairs], options.metadata, options.scores)
         tasks = tasks_of(pairing, measuring, folder)
         do = perform if folder is not None else perform_in_place
         outcomes = _in_order(tasks, perform_all(tasks, workers=options.workers, progress=progress, do=do))

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ctatlas.benchmark.evaluate.evaluation import COLUMNS, Evaluation, cells
-from ctatlas.benchmark.evaluate.lesions import DETECTION, LESIONS, SUMMARY, lesion_tables
+from ctatlas.benchmark.evaluate.lesions import DETECTION, LESIONS, PAIRS, SUMMARY, lesion_tables
 from ctatlas.benchmark.evaluate.volumes import VOLUMES, volume_table
 from ctatlas.benchmark.evaluate.worst import Worst
 from ctatlas.errors import OutputError
@@ -23,7 +23,7 @@ from ctatlas.hashing import sha256_bytes
 from ctatlas.volume import whole_file
 
 METRICS, PARQUET, WARNINGS, WORST = "metrics.csv", "metrics.parquet", "warnings.csv", "worst.csv"
-_TABLES = (METRICS, PARQUET, WARNINGS, FAILURES, WORST, LESIONS, SUMMARY, DETECTION, VOLUMES)
+_TABLES = (METRICS, PARQUET, WARNINGS, FAILURES, WORST, LESIONS, SUMMARY, DETECTION, PAIRS, VOLUMES)
 _AT_MOST_RECORD_BYTES = 2**28
 
 
