@@ -20,9 +20,9 @@ def index_of(numbers: dict[int, int], dtype: type) -> np.ndarray:
     return index
 
 
-def by_definition(mask: np.ndarray) -> dict[tuple[int, ...], int]:
+def by_definition(mask: np.ndarray, *, flat: bool) -> dict[tuple[int, ...], int]:
     """Return corner -> neighbour code, voxel by voxel."""
-    planes = range(1 if mask.shape[0] == 1 else mask.shape[0] + 1)
+    planes = range(1 if flat else mask.shape[0] + 1)
     codes = {}
     for corner in product(planes, range(mask.shape[1] + 1), range(mask.shape[2] + 1)):
         code = 0
@@ -30,23 +30,23 @@ def by_definition(mask: np.ndarray) -> dict[tuple[int, ...], int]:
             at = tuple(c - 1 + o for c, o in zip(corner, offset, strict=True))
             if all(0 <= a < n for a, n in zip(at, mask.shape, strict=True)) and mask[at]:
                 code += 2 ** (7 - bit)
-        if code not in (0, 15 if mask.shape[0] == 1 else 255):
+        if code not in (0, 15 if flat else 255):
             codes[corner] = code
     return codes
 
 
 @pytest.mark.parametrize("way", [surfels._by_loops, surfels._by_numpy])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_all_structures_of_a_label_map_at_once(way, dtype, shape) -> None:
+@pytest.mark.parametrize(("shape", "flat"), [*((shape, False) for shape in SHAPES), ((1, 9, 17), True)], ids=str)
+def test_all_structures_of_a_label_map_at_once(way, dtype, shape, flat) -> None:
     numbers = {3: 2, 7: 1, 200: 3}
     labels = np.random.default_rng(1).choice(np.array([0, 0, 3, 7, 7, 9, 200], dtype), shape)
-    found = way(labels, index_of(numbers, dtype))
+    found = way(labels, index_of(numbers, dtype), flat=flat)
     assert len(found) == 4
     assert not len(found[0].keys)
     for label, number in numbers.items():
         here = zip(found[number].corners().tolist(), found[number].codes.tolist(), strict=True)
-        assert {tuple(corner): code for corner, code in here} == by_definition(labels == label)
+        assert {tuple(corner): code for corner, code in here} == by_definition(labels == label, flat=flat)
         assert (np.diff(found[number].keys) > 0).all()
 
 

@@ -41,15 +41,18 @@ class Surfels:
         return corners
 
 
-def surfels(labels: np.ndarray, index: np.ndarray) -> tuple[Surfels, ...]:
+def surfels(labels: np.ndarray, index: np.ndarray, *, flat: bool = False) -> tuple[Surfels, ...]:
     """Find the surface elements of all structures of a label map in one pass.
 
     Parameters
     ----------
     labels : (x, y, z) uint8 or uint16
-        In C order. One plane (x = 1) is taken for a picture of two dimensions, whose contours it gives.
+        In C order.
     index : (256,) or (65536,) int64
         The number of each label: 0 for label 0 and all that don't matter, each other number at most once.
+    flat : bool
+        Whether the one plane (x = 1) is a picture of two dimensions. Its contours have elements between four pixels,
+        with codes of four bits; a slice of voxels has a surface on both sides.
 
     Returns
     -------
@@ -57,19 +60,14 @@ def surfels(labels: np.ndarray, index: np.ndarray) -> tuple[Surfels, ...]:
         By number; at 0 there are none.
     """
     find = _by_loops if has_numba() and labels.size else _by_numpy
-    return find(labels, index)
+    return find(labels, index, flat=flat)
 
 
-def is_flat(labels: np.ndarray) -> bool:
-    """Tell whether there is only one plane."""
-    return bool(labels.shape[0] == 1)
-
-
-def _by_loops(labels: np.ndarray, index: np.ndarray) -> tuple[Surfels, ...]:
+def _by_loops(labels: np.ndarray, index: np.ndarray, *, flat: bool) -> tuple[Surfels, ...]:
     from ctatlas.kernels.loops.surfels import walk_corners
 
     n_x, n_y, n_z = (n + 1 for n in labels.shape)
-    extent = (1, 15) if is_flat(labels) else (n_x, 255)
+    extent = (1, 15) if flat else (n_x, 255)
     in_word = 8 // labels.itemsize
     changes = np.zeros(-(-n_z // in_word) * in_word, labels.dtype)
     row = np.zeros(n_z, labels.dtype), changes, changes.view(np.uint64)
@@ -83,17 +81,17 @@ def _by_loops(labels: np.ndarray, index: np.ndarray) -> tuple[Surfels, ...]:
     return tuple(Surfels(keys[part], codes[part], (extent[0], n_y, n_z)) for part in parts)
 
 
-def _by_numpy(labels: np.ndarray, index: np.ndarray) -> tuple[Surfels, ...]:
+def _by_numpy(labels: np.ndarray, index: np.ndarray, *, flat: bool) -> tuple[Surfels, ...]:
     from scipy.ndimage import find_objects
 
     n_x, n_y, n_z = (n + 1 for n in labels.shape)
-    n_corners = (1 if is_flat(labels) else n_x, n_y, n_z)
+    n_corners = (1 if flat else n_x, n_y, n_z)
     nothing = Surfels(np.empty(0, np.int64), np.empty(0, np.uint8), n_corners)
     found = [nothing] * (int(index.max()) + 1)
     for label, box in enumerate(find_objects(labels) if labels.size else (), start=1):
         if box is not None and index[label]:
             codes = _neighbour_codes(labels[box] == label)[: n_corners[0]]
-            at = np.nonzero((codes != 0) & (codes != (15 if is_flat(labels) else 255)))
+            at = np.nonzero((codes != 0) & (codes != (15 if flat else 255)))
             corner = [place + extent.start for place, extent in zip(at, box, strict=True)]
             found[index[label]] = Surfels(np.ravel_multi_index(corner, n_corners), codes[at], n_corners)
     return tuple(found)

@@ -18,13 +18,16 @@ class Layer:
     Attributes
     ----------
     labels : (x, y, z) uint8 or uint16
-        In C order; x = 1 for a picture.
+        In C order.
     number_of : mapping of int to int
         Label -> the number under which kernels know it, from 1 on.
+    flat : bool
+        Whether it is a picture.
     """
 
     labels: np.ndarray
     number_of: Mapping[int, int]
+    flat: bool
 
     @cached_property
     def index(self) -> np.ndarray:
@@ -36,7 +39,7 @@ class Layer:
     @cached_property
     def surfels(self) -> tuple[Surfels, ...]:
         """The surface elements of all structures, by number."""
-        return surfels(self.labels, self.index)
+        return surfels(self.labels, self.index, flat=self.flat)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,10 @@ def pairs_of_label_maps(
     for start in range(0, len(labels), _AT_ONCE):
         number_of = {label: number for number, label in enumerate(labels[start : start + _AT_ONCE], start=1)}
         place = {names[label]: (0, label) for label in number_of}
-        sides = _Side((Layer(laid[0], number_of),), place), _Side((Layer(laid[1], number_of),), place)
+        sides = (
+            _Side((Layer(laid[0], number_of, layout.flat),), place),
+            _Side((Layer(laid[1], number_of, layout.flat),), place),
+        )
         yield from _Pairing(sides, layout, tuple(spacing_mm), voxel_ml).pairs(tuple(place))
     nothing = np.zeros((0,) * gt.ndim, np.bool_)
     for name in absent:
@@ -93,7 +96,7 @@ class _Side:
         for n, labels in enumerate(segmentation.layers):
             values = sorted(value for layer, value in place.values() if layer == n)
             number_of = {value: number for number, value in enumerate(values, start=1)}
-            layers.append(Layer(layout.laid(labels), number_of))
+            layers.append(Layer(layout.laid(labels), number_of, layout.flat))
         return cls(tuple(layers), place)
 
 

@@ -178,7 +178,7 @@ class SurfelPair:
 def surfels_of_masks(gt: np.ndarray, pred: np.ndarray) -> SurfelPair:
     """Find the surface elements of two masks, (i, j, k) or (i, j) bool, of one shape."""
     layout = Layout.of(gt)
-    one, other = (Layer(layout.laid(mask).view(np.uint8), {1: 1}).surfels[1] for mask in (gt, pred))
+    one, other = (Layer(layout.laid(mask).view(np.uint8), {1: 1}, layout.flat).surfels[1] for mask in (gt, pred))
     return SurfelPair(one, other, layout)
 
 
