@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
 from ctatlas.errors import ModelError
-from ctatlas.measure.case import measure_case
+from ctatlas.measure.case import measure_case, measure_label_maps
 from ctatlas.measure.counts import Counts
 from ctatlas.measure.empty_masks import policies
 from ctatlas.measure.metrics import chosen_metrics, metrics
@@ -273,3 +274,36 @@ def test_every_row_of_the_table_is_whole():
         assert row.source
     assert {row.empty_masks for row in presets().values()} == set(policies())
     assert set(preset_called("ctatlas").measurable) == set(metrics())
+
+
+@pytest.fixture(scope="module")
+def means_of(vectors):
+    """Measure the multilabel vector's four cases by a preset: structure -> mean over the cases with a value."""
+
+    def means(preset):
+        values = {name: [] for name in ("a", "b", "c", "d")}
+        with np.load(vectors / "multilabel.npz") as maps:
+            for case in range(4):
+                sides = (maps[f"case{case}_{side}"] for side in ("gt", "pred"))
+                labels = dict(enumerate(values, start=1))
+                for row in measure_label_maps(*sides, (1.0, 1.0, 2.0), labels, metrics=["dsc"], preset=preset):
+                    values[row.structure] += [] if row.value is None else [row.value]
+        return [float(np.mean(each)) for each in values.values()]
+
+    return means
+
+
+@pytest.mark.parametrize(
+    ("preset", "theirs", "near"),
+    [
+        ("touchstone", "reference-empty as NaN (TotalSegmentator, Touchstone, SuPreM, MONAI ignore_empty)", 1e-12),
+        ("monai", "monai mean_batch", 1e-6),
+        ("nnunet", "nnU-Net (NaN only if both empty; reference empty and prediction not = 0)", 1e-12),
+        ("surfel", "nnU-Net (NaN only if both empty; reference empty and prediction not = 0)", 1e-12),
+        ("flare24", "FLARE (both empty = 1, one empty = 0)", 1e-4),
+    ],
+)
+def test_means_over_cases_turn_on_the_policy(vectors, means_of, preset, theirs, near):
+    aggregates = json.loads((vectors / "multilabel.json").read_text(encoding="utf-8"))["aggregates"]
+    (expected,) = [values for name, values in aggregates.items() if name.endswith(theirs)]
+    assert means_of(preset) == pytest.approx(expected, abs=near)
