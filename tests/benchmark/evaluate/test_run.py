@@ -169,6 +169,13 @@ def test_the_parquet_file_holds_the_same(two_cases, tmp_path):
     assert table.column("tolerance_mm").to_pylist() == [row.tolerance_mm for row in found.measurements]
 
 
+def test_without_pyarrow_there_is_no_parquet_file(two_cases, tmp_path, monkeypatch):
+    monkeypatch.setattr("ctatlas.benchmark.evaluate.writing.find_spec", lambda _: None)
+    ctatlas.evaluate(*two_cases, tmp_path / "out", **DSC)
+    assert not (tmp_path / "out" / "metrics.parquet").exists()
+    assert (tmp_path / "out" / "metrics.csv").exists()
+
+
 def test_the_record_says_how_it_was_made(two_cases, tmp_path):
     ctatlas.evaluate(*two_cases, tmp_path / "out", tolerance="flare22", **DSC)
     record = json.loads((tmp_path / "out" / "run.json").read_text())
