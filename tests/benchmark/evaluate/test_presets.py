@@ -61,3 +61,8 @@ def test_an_invented_organ_is_nothing_right_with_us_and_left_out_by_others(tmp_p
 def test_what_a_tool_does_not_have_is_refused_before_any_work(one_case):
     with pytest.raises(ModelError, match="the preset nnunet has no hd95; it has dsc, iou"):
         ctatlas.evaluate(*one_case, metrics=["dsc", "hd95"], options=Options(preset="nnunet"))
+
+
+def test_centre_lines_on_thick_slices_are_told(one_case):
+    assert [note.kind for note in ctatlas.evaluate(*one_case, metrics=["dsc", "cldice"]).notes] == ["thick_slices"]
+    assert not ctatlas.evaluate(*one_case, metrics=["dsc"]).notes

@@ -28,6 +28,7 @@ from ctatlas.volume import Grid, Segmentation, files_of
 
 _OF_A_ROW = ("structure", "metric", "tolerance_mm", "value", "implementation", "status")  # as `Measurement` takes them
 _OF_PARTS = ("notes", "lesions", "volumes")
+_THICK = 2.0  # times the shortest edge of a voxel
 _POOR = 0.5  # DSC, below which it is worth looking whether sides are swapped; as a mean, whether all is flipped
 _HERE, _ELSEWHERE = (Grid((n, 1, 1), np.eye(4)) for n in (1, 2))  # to ask for rows without values
 
@@ -173,7 +174,13 @@ def _content(masks: CaseMasks) -> str:
 
 
 def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseResult:
-    notes = (*gt.notes, *pred.notes, *_background(gt, "reference"), *_background(pred, "prediction"))
+    notes = (
+        *gt.notes,
+        *pred.notes,
+        *_background(gt, "reference"),
+        *_background(pred, "prediction"),
+        *_thick(gt.segmentation.grid, measuring),
+    )
     supposed: tuple[str, ...] = ()
     if gt.is_numbered and pred.is_numbered:  # without names, a number that is not there is known to be absent
         supposed = tuple(name for name in pred.told if name not in gt.told)
@@ -237,6 +244,14 @@ def _background(masks: Masks, side: str) -> Iterator[Note]:
     n_voxels = masks.segmentation.n_voxels()
     if masks.told and not any(n_voxels[name] for name in masks.told):
         yield Note("all_background", f"the {side} has no voxel in any of its {len(masks.told)} masks")
+
+
+def _thick(grid: Grid, measuring: Measuring) -> Iterator[Note]:
+    """Tell when centre lines are sought on voxels that are no cubes: thinning knows no spacing."""
+    longest, shortest = max(grid.spacing_mm), min(grid.spacing_mm)
+    if "cldice" in measuring.metrics and longest > _THICK * shortest:
+        text = f"clDice on voxels of {shortest:.2g} to {longest:.2g} mm: lines run in steps; resample to cubes first"
+        yield Note("thick_slices", text)
 
 
 def _sides(rows: Sequence[Measurement], gt: Segmentation, pred: Segmentation, names: Sequence[str]) -> Iterator[Note]:

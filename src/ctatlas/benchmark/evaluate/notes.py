@@ -7,8 +7,8 @@ from typing import Literal
 
 Kind = Literal[
     "all_background",  # every mask of a side is empty
-    "no_lesions",  # lesions were asked for of what no case compares
     "mirrored",  # the prediction would fit far better if it were flipped
+    "no_lesions",  # lesions were asked for of what no case compares
     "not_annotated",  # predicted, but nobody looked for it in the reference
     "not_predicted",  # annotated, but no prediction of any case tells about it
     "put_together",  # a structure of one side is a union of structures of the other
@@ -16,6 +16,7 @@ Kind = Literal[
     "resampled",  # the prediction was brought onto the reference's grid
     "surplus_prediction",  # a prediction without a reference
     "swapped_sides",  # left and right would fit far better the other way round
+    "thick_slices",  # on such voxels a metric says less
     "unknown_label",  # a number that the label set does not have
 ]
 
