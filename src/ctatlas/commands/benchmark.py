@@ -80,6 +80,8 @@ def benchmark(
         at_least=at_least,
     )
     cited = chosen(published or ())
+    if out.resolve().is_relative_to(results.resolve()):
+        raise OutputError(f"{out}: lies inside {results}, where each folder is a model; choose another folder")
     with showing_progress(quiet=quiet or json) as progress:
         analysis = analyse(results, metadata, choices, progress=progress)
         try:

@@ -29,7 +29,8 @@ def test_short_rows_are_filled_long_ones_named_empty_ones_passed_over(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"), [(b"", "is empty"), (b"\n \n", "is empty"), (b"a,b\0c\n", "is not text")]
+    ("content", "complaint"),
+    [(b"", "is empty"), (b"\n \n", "is empty"), (b'"\n', "is empty"), (b"a,b\0c\n", "is not text")],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
     (tmp_path / "table.csv").write_bytes(content)

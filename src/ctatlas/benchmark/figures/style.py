@@ -58,7 +58,7 @@ def laid_out(figure: Figure) -> Figure:
         figure.draw_without_rendering()  # the room that labels need is known only after the first
         if engine := figure.get_layout_engine():
             engine.execute(figure)
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     return figure
 
 

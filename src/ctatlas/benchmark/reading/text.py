@@ -49,7 +49,9 @@ def read_text_table(path: Path) -> TextTable:
     except csv.Error as fault:
         raise TableError(f"{path}: line {reader.line_num}: {fault}; expected a table of text") from None
     filled = [(line, row) for line, row in numbered if any(row)]
-    header = filled[0][1] if filled else []
+    if not filled:
+        raise TableError(f"{path}: is empty; expected a header and a row a case")
+    header = filled[0][1]
     while header and not header[-1]:  # a delimiter at the end of each line
         header.pop()
     n, body = len(header), filled[1:]
