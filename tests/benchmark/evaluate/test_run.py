@@ -128,7 +128,7 @@ def test_masks_that_are_all_background_are_told(tmp_path):
     case_folder(tmp_path / "pred", "a", nothing)
     found = ctatlas.evaluate(tmp_path / "gt", tmp_path / "pred", **DSC)
     assert [note.message for note in notes_of(found, "all_background")] == [
-        "the prediction has no voxel in any of its 2 masks"
+        "the prediction has no voxel of the 2 structures that are compared"
     ]
     assert {row.status for row in found.measurements} == {"pred_absent"}
 

@@ -174,13 +174,7 @@ def _content(masks: CaseMasks) -> str:
 
 
 def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseResult:
-    notes = (
-        *gt.notes,
-        *pred.notes,
-        *_background(gt, "reference"),
-        *_background(pred, "prediction"),
-        *_thick(gt.segmentation.grid, measuring),
-    )
+    notes = (*gt.notes, *pred.notes, *_thick(gt.segmentation.grid, measuring))
     supposed: tuple[str, ...] = ()
     if gt.is_numbered and pred.is_numbered:  # without names, a number that is not there is known to be absent
         supposed = tuple(name for name in pred.told if name not in gt.told)
@@ -203,7 +197,7 @@ def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseRe
     listed = wanted_lesions(measuring.lesions, match.names)
     lesions = lesions_in(case, reference, predicted, listed, measuring.lesion_rule)
     sizes = volumes_of(case, reference, predicted, match.names) if ASKED_BY in measuring.metrics else ()
-    told = (*notes, *placed.notes, *match.notes, *seen)
+    told = (*notes, *placed.notes, *match.notes, *_background(rows), *seen)
     return known(rows=tuple(rows), notes=told, lesions=lesions, volumes=sizes)
 
 
@@ -239,11 +233,12 @@ def _measured(
     )
 
 
-def _background(masks: Masks, side: str) -> Iterator[Note]:
-    """Tell when there is no voxel at all in what was looked for."""
-    n_voxels = masks.segmentation.n_voxels()
-    if masks.told and not any(n_voxels[name] for name in masks.told):
-        yield Note("all_background", f"the {side} has no voxel in any of its {len(masks.told)} masks")
+def _background(rows: Sequence[Measurement]) -> Iterator[Note]:
+    """Tell when a side has no voxel at all in what is compared."""
+    status = {row.structure: row.status for row in rows}
+    for side, absent in (("reference", "gt_absent"), ("prediction", "pred_absent")):
+        if status and set(status.values()) <= {absent, "both_absent"}:
+            yield Note("all_background", f"the {side} has no voxel of the {len(status)} structures that are compared")
 
 
 def _thick(grid: Grid, measuring: Measuring) -> Iterator[Note]:
