@@ -128,3 +128,9 @@ def test_nothing_on_a_side_is_all_missed_or_all_invented(rule):
 def test_odd_rules_are_refused(overlaps, rule, threshold, complaint):
     with pytest.raises(ModelError, match=complaint):
         matched(overlaps, rule, threshold)
+
+
+def test_exactly_the_share_is_enough():
+    overlaps = overlaps_of(pieces_of(row_of((2, 10)), SPACING), pieces_of(row_of((6, 14)), SPACING), SPACING)
+    assert matched(overlaps, "overlap", 0.5).found.tolist() == [True]
+    assert matched(overlaps, "overlap", 0.51).found.tolist() == [False]
