@@ -62,6 +62,11 @@ class Metric:
         return 100.0 if self.unit == "%" else 1.0
 
     @property
+    def digits(self) -> int:
+        """Return how many decimals of a value a reader can use."""
+        return 1 if self.unit == "%" else 2
+
+    @property
     def is_score(self) -> bool:
         """Whether it lies in 0 to 100 %, and 0 is a structure that was missed."""
         return self.unit == "%" and self.better == "higher"

@@ -144,9 +144,9 @@ def _say(analysis: Analysis, out: Path) -> None:
             for row in analysis.summary
             if (row.metric, row.cohort, row.mean_kind, row.ddof) == (label, "common", "per_structure", 1)
         }
-        unit = scores.metric.unit
+        unit, n = scores.metric.unit, scores.metric.digits
         rows = [
-            [row.model, f"{row.value:.1f}", f"{ci[row.model][0]:.1f} to {ci[row.model][1]:.1f}", _places(row)]
+            [row.model, f"{row.value:.{n}f}", f"{ci[row.model][0]:.{n}f} to {ci[row.model][1]:.{n}f}", _places(row)]
             for row in ranking.rows()
         ]
         say(f"{scores.metric.title}, {unit}: mean per structure over {ranking.n} cases that all models have\n")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_DECADE = 10  # volumes further apart than this need a logarithmic axis
+
+
 def shared_failures(scores: Scores, order: Sequence[str], column: Column) -> Figure:
     """Draw every case of every model, cases from hard to easy: dark columns are hard for all, dark tiles for one."""
     place = {scores.models[m]: row for row, m in enumerate(column.models)}
@@ -60,12 +63,14 @@ def volumes(reference_ml: Floats, predicted_ml: Floats, model: str) -> Figure:
     with styled():
         figure = new_figure(3.6, width=6.4)
         axes = plain(figure.subplots(), grid="y")
-        axes.plot(middle, apart, ".", color=BLUE, alpha=0.5, markersize=3.5, markeredgewidth=0, rasterized=True)
+        axes.plot(middle, apart, ".", color=BLUE, alpha=0.6, markersize=5, markeredgewidth=0, rasterized=True)
         for level, text in ((bias, "bias"), (bias - 1.96 * sd, "-1.96 s.d."), (bias + 1.96 * sd, "+1.96 s.d.")):
             axes.axhline(level, color=ORANGE if text == "bias" else INK, linewidth=1)
             axes.annotate(f"{text} {level:.1f}", (1, level), xycoords=("axes fraction", "data"), xytext=(4, 0),
                           textcoords="offset points", va="center", fontsize=7.5, annotation_clip=False)  # fmt: skip
-        axes.set_xscale("log")
+        if middle.max() > _DECADE * middle.min():
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(f"{short(model)}: mean of reference and prediction, mL")
         axes.set_ylabel("prediction minus reference, mL")
         return figure

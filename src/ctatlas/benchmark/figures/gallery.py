@@ -153,8 +153,8 @@ def _of_pairs(analysis: Analysis, scores: Scores, order: list[str], structures: 
     comparisons = [one for one in analysis.comparisons if one.metric == label]
     effects = [one for one in analysis.effects if one.metric == label]
     how = (
-        "Colour: mean difference between the model of the row and that of the column; dot: the row's model is "
-        "significantly better"
+        "Colour: mean difference between the model of the row and that of the column, orange where the row's is "
+        "better; dot: it is significantly better"
     )
     yield Picture(
         f"significance_{label}", "pairs", f"significance map of {title}",

@@ -27,7 +27,7 @@ def significance_map(
         figure = new_figure(max(3.4, 1.5 + 0.29 * len(order)), width=max(4.2, 2.6 + 0.31 * len(order)))
         axes = figure.subplots()
         difference, better = _matrices(order, AVERAGE, comparisons, effects)
-        picture = _one_map(axes, difference, better, _limit([difference]), dot=3.4)
+        picture = _one_map(axes, metric, (difference, better), _limit([difference]), dot=3.6)
         names = [short(model, 20) for model in order]
         axes.set_yticks(range(len(order)), names)
         axes.set_xticks(range(len(order)), names, rotation=90)
@@ -59,7 +59,7 @@ def significance_maps(
         limit = _limit([difference for difference, _ in maps])
         picture = None
         for number, (pane, name, each) in enumerate(zip(panes.flat, structures, maps, strict=False)):
-            picture = _one_map(pane, *each, limit, dot=1.3)
+            picture = _one_map(pane, metric, each, limit, dot=1.7)
             n = next((one.n for one in comparisons if one.structure == name), 0)
             pane.set_title(f"{spoken(name)}, n = {n}", fontsize=8.5, loc="left")
             names = [short(model, 16) for model in order]
@@ -83,10 +83,13 @@ def _points(metric: Metric) -> str:
     return "percentage points" if metric.unit == "%" else metric.unit
 
 
-def _one_map(axes: Axes, difference: Floats, better: Floats, limit: float, dot: float) -> AxesImage:
-    picture = axes.imshow(difference, cmap=f"{DIVERGING}_r", vmin=-limit, vmax=limit, aspect="equal")
+def _one_map(axes: Axes, metric: Metric, cells: tuple[Floats, Floats], limit: float, dot: float) -> AxesImage:
+    """Draw the differences, orange where the row's model is better, and dots where it is so significantly."""
+    difference, better = cells
+    colours = f"{DIVERGING}_r" if metric.better == "higher" else DIVERGING
+    picture = axes.imshow(difference, cmap=colours, vmin=-limit, vmax=limit, aspect="equal")
     rows, columns = np.nonzero(better)
-    axes.plot(columns, rows, "o", color=INK, markersize=dot, markeredgewidth=0)
+    axes.plot(columns, rows, "o", color=INK, markersize=dot, markeredgewidth=dot / 8, markeredgecolor="white")
     axes.set_xlim(-0.5, len(difference) - 0.5)
     axes.set_ylim(len(difference) - 0.5, -0.5)
     axes.tick_params(length=0)

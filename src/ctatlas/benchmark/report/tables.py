@@ -123,8 +123,8 @@ def leaderboard(analysis: Analysis) -> Table:
         ]
         for scores in shown:
             cells += [
-                _with_interval(means.get((model, scores.metric.label, "per_structure"))),
-                _with_sd(means.get((model, scores.metric.label, "per_case"))),
+                _with_interval(means.get((model, scores.metric.label, "per_structure")), scores.metric.digits),
+                _with_sd(means.get((model, scores.metric.label, "per_case")), scores.metric.digits),
             ]
         rows.append((*cells, *_presence(analysis, model)))
     caption = (
@@ -137,12 +137,14 @@ def leaderboard(analysis: Analysis) -> Table:
     return Table(caption, tuple(columns), tuple(rows))
 
 
-def _with_interval(row: SummaryRow | None) -> Cell:
-    return Cell(number(row.mean), f"[{number(row.ci_low)}, {number(row.ci_high)}]") if row else Cell("–")
+def _with_interval(row: SummaryRow | None, digits: int) -> Cell:
+    if row is None:
+        return Cell("–")
+    return Cell(number(row.mean, digits), f"[{number(row.ci_low, digits)}, {number(row.ci_high, digits)}]")
 
 
-def _with_sd(row: SummaryRow | None) -> Cell:
-    return Cell(f"{number(row.mean)} ± {number(row.sd)}") if row else Cell("–")
+def _with_sd(row: SummaryRow | None, digits: int) -> Cell:
+    return Cell(f"{number(row.mean, digits)} ± {number(row.sd, digits)}") if row else Cell("–")
 
 
 def _presence(analysis: Analysis, model: str) -> Iterator[Cell]:
@@ -188,7 +190,10 @@ def by_structure(analysis: Analysis, scores: Scores) -> Table:
     body = tuple(
         (
             Cell(model),
-            *(_structure_cell(rows.get((model, name)), strong=alone.get(name) == model) for name in scores.structures),
+            *(
+                _structure_cell(rows.get((model, name)), scores.metric.digits, strong=alone.get(name) == model)
+                for name in scores.structures
+            ),
         )
         for model in order
     )
@@ -199,8 +204,8 @@ def by_structure(analysis: Analysis, scores: Scores) -> Table:
     return Table(caption, columns, body)
 
 
-def _structure_cell(row: SummaryRow | None, *, strong: bool) -> Cell:
-    return Cell(number(row.mean), f"± {number(row.sd)}", strong) if row else Cell("–")
+def _structure_cell(row: SummaryRow | None, digits: int, *, strong: bool) -> Cell:
+    return Cell(number(row.mean, digits), f"± {number(row.sd, digits)}", strong) if row else Cell("–")
 
 
 def first_against_others(analysis: Analysis, scores: Scores) -> Table | None:
@@ -251,8 +256,9 @@ def hardest_cases(analysis: Analysis, scores: Scores) -> Table | None:
         best = int(good[:, c].argmax())
         rows.append(
             (
-                Cell(scores.cases[case]), Cell(number(float(column.values[best, c])), names[best]),
-                Cell(number(float(column.values[:, c].mean()))),
+                Cell(scores.cases[case]),
+                Cell(number(float(column.values[best, c]), scores.metric.digits), names[best]),
+                Cell(number(float(column.values[:, c].mean()), scores.metric.digits)),
                 *(Cell(analysis.metadata.columns[name][case]) for name in facts),
             )
         )  # fmt: skip
@@ -296,7 +302,7 @@ def beside_published(analysis: Analysis, table: Published) -> Table:
             figure = figures.get((model, metric.name))
             cells.append(Cell(_printed(figure), figure.note if figure else ""))
             if compared:
-                cells.append(_with_interval(measured.get((name or "", metric.label))))
+                cells.append(_with_interval(measured.get((name or "", metric.label)), metric.digits))
         rows.append(tuple(cells))
     here = (
         "Measured here: mean per structure [95 % interval] on each model's own cases of this benchmark. "

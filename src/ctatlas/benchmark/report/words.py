@@ -75,7 +75,7 @@ def counted(n: int, word: str) -> str:
 
 def with_unit(value: float, metric: Metric) -> str:
     """Write a value of a metric."""
-    return f"{number(value)}\u202f{metric.unit}".rstrip()
+    return f"{number(value, metric.digits)}\u202f{metric.unit}".rstrip()
 
 
 def methods(analysis: Analysis) -> list[str]:
@@ -166,8 +166,8 @@ def overall(analysis: Analysis, scores: Scores) -> Iterator[str]:
     mean, low, high = ends[order[0]]
     yield (
         f"By {metric.title} {order[0]} has the best mean per structure: {with_unit(mean, metric)} "
-        f"(95\u202f% interval {number(low)} to {number(high)}; {main.n:,} cases)"
-        + (f", followed by {_followers(order, ends, metric)}." if len(order) > 1 else ".")
+        f"(95\u202f% interval {number(low, metric.digits)} to {number(high, metric.digits)}; "
+        f"{main.n:,} cases)" + (f", followed by {_followers(order, ends, metric)}." if len(order) > 1 else ".")
     )
     if len(order) > 1:
         yield from _sureness(analysis, main, order)
@@ -274,8 +274,8 @@ def _column_words(gate: SubgroupRow, rows: Sequence[SubgroupRow], metric: Metric
     if apart:
         unit = " points" if metric.unit == "%" else f" {metric.unit}"
         lines = [
-            f"{row.group} by {number(row.difference)}{unit} ({number(row.difference_low)} to "
-            f"{number(row.difference_high)}; {counted(row.n, 'case')})"
+            f"{row.group} by {number(row.difference, metric.digits)}{unit} "
+            f"({number(row.difference_low, metric.digits)} to {number(row.difference_high, metric.digits)}; {counted(row.n, 'case')})"
             for row in sorted(apart, key=lambda row: -abs(row.difference))[:3]
         ]
         text += f"; the mix of structures taken out, furthest from the mean of all cases are {listed(lines)}"
