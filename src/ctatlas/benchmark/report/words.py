@@ -273,13 +273,15 @@ def _column_words(gate: SubgroupRow, rows: Sequence[SubgroupRow], metric: Metric
     text = f"By {metric.title} groups differ by {gate.column} (Kruskal-Wallis p {_relation(gate.p_corrected)})"
     if apart:
         unit = " points" if metric.unit == "%" else f" {metric.unit}"
-        lines = [
-            f"{row.group} by {number(row.difference, metric.digits)}{unit} "
-            f"({number(row.difference_low, metric.digits)} to {number(row.difference_high, metric.digits)}; {counted(row.n, 'case')})"
-            for row in sorted(apart, key=lambda row: -abs(row.difference))[:3]
-        ]
+        furthest = sorted(apart, key=lambda row: -abs(row.difference))[:3]
+        lines = [_group_words(row, unit, metric.digits) for row in furthest]
         text += f"; the mix of structures taken out, furthest from the mean of all cases are {listed(lines)}"
     return text + "."
+
+
+def _group_words(row: SubgroupRow, unit: str, digits: int) -> str:
+    mean, low, high = (number(end, digits) for end in (row.difference, row.difference_low, row.difference_high))
+    return f"{row.group} by {mean}{unit} ({low} to {high}; {counted(row.n, 'case')})"
 
 
 def _relation(p: float) -> str:
