@@ -305,7 +305,20 @@ def test_a_folder_around_all_is_looked_into(tmp_path: Path) -> None:
     for case in ("a", "b"):
         case_folder(tmp_path / "download" / "AbdomenAtlas", case, body())
     (tmp_path / "download" / "README.md").write_text("masks")
+    (tmp_path / "download" / "manifest").mkdir()
+    (tmp_path / "download" / "manifest" / "cases.csv").write_text("case")
     assert ids(masks_in(tmp_path / "download")) == ["a", "b"]
+
+
+def test_a_folder_of_tables_is_no_case(tmp_path: Path) -> None:
+    case_folder(tmp_path, "a", body())
+    for name in ("manifest", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "manifest" / "cases.csv").write_text("case")
+    assert [(case.case, case.fault) for case in masks_in(tmp_path).cases] == [
+        ("a", ""),
+        ("empty", "its folder holds no masks"),
+    ]
 
 
 def test_one_label_of_both_kidneys_meets_a_prediction_of_each(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ _COMBINED = ("combined_labels.nii.gz", "labels.nii.gz", "segmentation.nii.gz", "
 _IMAGES = (*CASE_FILES, "imaging.nii.gz", "image.nii.gz")  # scans that lie beside masks. Source: KiTS for "imaging"
 _IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _NAMED_ONCE = (".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")  # our own names for segmentation objects
+_NO_IMAGES = (".csv", ".html", ".json", ".log", ".md", ".parquet", ".pdf", ".png", ".svg", ".toml", ".txt", ".yaml")
 _AT_MOST_DICOM = 5000  # files of a case that are looked at
 _AT_MOST_JSON = 2**26
 
@@ -86,18 +87,24 @@ def masks_in(place: Path, of: str = "") -> Listing:
     if of and not _is_atlas(place):
         raise ScanError(f"{place}: is no atlas, so that it has no choice of masks; leave out {of!r}.")
     try:
-        for layout, find in _LAYOUTS.items():
-            if (found := find(place, of)) is not None:
-                return Listing(_each_once(found), layout, is_one=layout in ("file", "masks of one case"))
-        only = _visible(place)[1]
+        if found := _listed(place, of):
+            return found
+        inside = [below for folder in _visible(place)[1] if (below := _listed(folder, of))]
     except OSError as error:
         raise ScanError(f"{error.filename or place}: cannot be read: {error.strerror or error}.") from error
-    if len(only) == 1 and not of:  # a folder around all, as archives and downloads have it
-        return masks_in(only[0])
+    if len(inside) == 1:  # a folder around all, as downloads and releases have it
+        return inside[0]
     raise ScanError(
         f"{place}: holds no masks; expected case folders with segmentations/<structure>.nii.gz, label maps named after "
         "their cases, DICOM SEG or .seg.nrrd files, nnU-Net's labels, or an atlas."
     )
+
+
+def _listed(place: Path, of: str) -> Listing | None:
+    for layout, find in _LAYOUTS.items():
+        if (found := find(place, of)) is not None:
+            return Listing(_each_once(found), layout, is_one=layout in ("file", "masks of one case"))
+    return None
 
 
 def _each_once(found: list[CaseMasks]) -> tuple[CaseMasks, ...]:
@@ -211,10 +218,18 @@ def _case_folders(place: Path, of: str) -> list[CaseMasks] | None:  # noqa: ARG0
     _, folders = _visible(place)
     found = []
     for folder in folders:
+        if _is_beside(folder):
+            continue
         masks = masks_of_case(folder)
         missing = CaseMasks(folder.name, folder, fault="its folder holds no masks")
         found.append(missing if masks is None else _with_scan(folder, masks))
     return found if any(not each.fault for each in found) else None
+
+
+def _is_beside(folder: Path) -> bool:
+    """Tell a folder of tables or texts, which no case would be."""
+    files, folders = _visible(folder)
+    return bool(files) and not folders and all(file.suffix.lower() in _NO_IMAGES for file in files)
 
 
 def masks_of_case(folder: Path) -> Path | None:
