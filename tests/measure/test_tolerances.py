@@ -67,6 +67,7 @@ def test_a_table_of_ones_own(delimiter: str) -> None:
     [
         ("", "has no column 'structure'"),
         ("structure,mm\nliver,2", "has no column 'tolerance_mm'"),
+        ("structure,tolerance_mm,tolerance_mm\nliver,2,3", "has 2 columns 'tolerance_mm'"),
         ("structure,tolerance_mm\nliver,two", "row 1: the tolerance is 'two'"),
         ("structure,tolerance_mm\nliver,nan", "row 1: the tolerance is 'nan'"),
         ("structure,tolerance_mm\nliver,1\nLiver,2", "row 2: liver is given twice"),

@@ -113,8 +113,10 @@ def tolerances_from(text: str, name: str) -> ToleranceSet:
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
     try:
         table = csv.DictReader(lines, delimiter=delimiter, strict=True)
-        if missing := {"structure", "tolerance_mm"} - set(table.fieldnames or ()):
-            raise ModelError(f"{name}: has no column {sorted(missing)[0]!r}; expected structure and tolerance_mm")
+        columns = list(table.fieldnames or ())
+        if odd := [column for column in ("structure", "tolerance_mm") if columns.count(column) != 1]:
+            n = columns.count(odd[0])
+            raise ModelError(f"{name}: has {n or 'no'} column{'s' * (n > 1)} {odd[0]!r}; expected one")
         rows = [(str(row["structure"]).strip(), str(row["tolerance_mm"])) for row in table]
     except csv.Error as error:
         raise ModelError(f"{name}: is no table of tolerances: {error}") from None
