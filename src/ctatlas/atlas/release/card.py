@@ -27,7 +27,7 @@ def card(facts: Facts) -> str:
         title=facts.title,
         description=f"{record.description}\n\n" if record.description else "",
         n_cases=len(facts.cases),
-        n_masks=len(facts.masks),
+        n_masks=facts.record.masks,
         held=_held(facts),
         files=_files(facts),
         datasets=markdown_table(["dataset", "cases", "licence", "where"], facts.dataset_rows()),
@@ -82,8 +82,7 @@ def _held(facts: Facts) -> str:
 def _files(facts: Facts) -> str:
     """Return where things lie, by the first case."""
     first = facts.cases[0]
-    one_mask = next((mask.file for mask in facts.masks if mask.id == first.id and mask.file), "")
-    lines = [path for path in (first.ct_file, first.combined_file, first.original_file, one_mask) if path]
+    lines = [path for path in (first.ct_file, first.combined_file, first.original_file, facts.tally.first_mask) if path]
     folder = PurePosixPath(first.shard).parent
     packed = f"\n\nPacked in tar.gz files, {len(facts.shards)} in `{folder}/`; unpack them here." if first.shard else ""
     says = layout_called(facts.record.layout).says
@@ -91,7 +90,7 @@ def _files(facts: Facts) -> str:
 
 
 def _structures(facts: Facts) -> str:
-    if not facts.masks:
+    if not facts.record.masks:
         return ""
     columns = ["name", "label", "structure", *SOURCES, "median mL"]
     return "## Structures\n\n" + markdown_table(columns, facts.structure_rows()) + "\n"

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from ctatlas.atlas.assemble import PROVENANCE, combined
 from ctatlas.atlas.assemble import SEGMENTATIONS as ASSEMBLED
-from ctatlas.atlas.assemble import combined
 from ctatlas.atlas.config import AtlasConfig
 from ctatlas.atlas.layout import MASK, CasePlace
+from ctatlas.atlas.records import ProvenanceRecord, read_record
 from ctatlas.atlas.release.earlier import original_hashes, predicted_alone, write_original, write_predicted
 from ctatlas.atlas.release.layouts import COMBINED, CT, SEGMENTATIONS
 from ctatlas.atlas.release.plan import Plan, Planned
-from ctatlas.atlas.release.soundness import CaseFiles, as_mask, case_faults, grid_of, read_on
+from ctatlas.atlas.release.soundness import CaseFiles, as_mask, grid_of, image_faults, read_on
 from ctatlas.errors import AtlasError, CtatlasError, OutputError, ScanError
 from ctatlas.execution import Task
-from ctatlas.hashing import sha256_file
+from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.progress import Progress
 from ctatlas.volume import Grid, Segmentation, write_labels, write_mask
 
@@ -34,10 +35,8 @@ class Job:
 
     Attributes
     ----------
-    hashes : mapping of str to str
-        Of the assembled masks that are used.
-    names : mapping of str to str
-        Released structure -> spelling.
+    numbers, spellings : mapping
+        Of all released structures; `ids` and `names` are those of this case.
     original : bool
         Whether to tell the labels that came with the scan, too.
     predicted : AtlasConfig or None
@@ -49,9 +48,8 @@ class Job:
     place: CasePlace
     ct_sha256: str
     parts: Mapping[str, tuple[str, ...]]
-    hashes: Mapping[str, str]
-    ids: Mapping[str, int]
-    names: Mapping[str, str]
+    numbers: Mapping[str, int]
+    spellings: Mapping[str, str]
     with_images: bool
     with_masks: bool
     single_masks: bool
@@ -59,21 +57,29 @@ class Job:
     predicted: AtlasConfig | None
     revised: tuple[str, ...]
 
+    @property
+    def ids(self) -> dict[str, int]:
+        """Released structure -> its number."""
+        return {name: self.numbers[name] for name in self.parts}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Released structure -> its spelling."""
+        return {name: self.spellings[name] for name in self.parts}
+
 
 def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
     """Turn one case of a release into a task that fills a folder with its files, whatever the layout calls them."""
-    parts = {name: case.parts[name] for name in plan.ids if name in case.parts}
-    used = [part for some in parts.values() for part in some]
-    made_by = {name: {case.provenance.masks[part].source for part in some} for name, some in parts.items()}
+    masks = case.read_provenance().masks
+    made_by = {name: {masks[part].source for part in some} for name, some in case.parts.items()}
     tells_earlier = plan.layout.earlier and plan.choices.with_masks
     predicted = predicted_alone(case.place, plan.atlas.config) if tells_earlier else None
     job = Job(
         place=case.place,
-        ct_sha256=case.record.ct_sha256,
-        parts=parts,
-        hashes={part: case.provenance.masks[part].sha256 for part in used},
-        ids={name: plan.ids[name] for name in parts},
-        names={name: plan.names[name] for name in parts},
+        ct_sha256=case.read_record().ct_sha256,
+        parts=case.parts,
+        numbers=plan.ids,
+        spellings=plan.names,
         with_images=plan.choices.with_images,
         with_masks=plan.choices.with_masks,
         single_masks=plan.layout.single_masks,
@@ -84,15 +90,16 @@ def case_task(plan: Plan, case: Planned, folder: Path) -> Task:
     decides = {
         "ct": job.ct_sha256,
         "parts": {name: list(some) for name, some in job.parts.items()},
-        "hashes": dict(job.hashes),
-        "ids": dict(job.ids),
-        "names": dict(job.names),
+        "hashes": {part: masks[part].sha256 for some in job.parts.values() for part in some},
+        "ids": job.ids,
+        "names": job.names,
         "holds": [job.with_images, job.with_masks, job.single_masks, job.original],
         "original": original_hashes(case.place) if job.original else {},
         "predicted": dict(predicted.upstream) if predicted else {},
         "revised": list(job.revised) if predicted else [],
     }
-    return Task(case.place.case, folder, partial(_prepare_or_say, job), STEP, STEP_VERSION, parameters=decides)
+    work = partial(_prepare_or_say, job)
+    return Task(case.place.case, folder, work, STEP, STEP_VERSION, parameters={"decides": sha256_json(decides)})
 
 
 def _prepare_or_say(job: Job, folder: Path, progress: Progress) -> dict[str, object]:
@@ -118,7 +125,7 @@ def _prepare(job: Job, folder: Path, progress: Progress) -> dict[str, object]:
     if job.with_masks:
         files, n_voxels = _masks(job, grid, folder)
     progress.advance()
-    faults = case_faults(
+    faults = image_faults(
         CaseFiles(
             ids=job.ids,
             ct=folder / CT if job.with_images else None,
@@ -140,14 +147,20 @@ def _prepare(job: Job, folder: Path, progress: Progress) -> dict[str, object]:
 
 def _masks(job: Job, grid: Grid, folder: Path) -> tuple[dict[str, Path], dict[str, int]]:
     """Write single masks and combined labels; return the files of masks, and how many voxels each has."""
-    masks = Segmentation.from_masks(grid, ((name, _union(job, parts, grid)) for name, parts in job.parts.items()))
+    hashes = {
+        name: mask.sha256
+        for name, mask in read_record(ProvenanceRecord, job.place.assembled / PROVENANCE).masks.items()
+    }
+    masks = Segmentation.from_masks(
+        grid, ((name, _union(job.place, parts, hashes, grid)) for name, parts in job.parts.items())
+    )
     write_labels(combined(masks, job.ids), grid, folder / COMBINED)
     if job.original:
         write_original(job.place, grid, folder)
     files = {}
     if job.single_masks:
         (folder / SEGMENTATIONS).mkdir()
-        files = {name: folder / SEGMENTATIONS / f"{job.names[name]}{MASK}" for name in job.parts}
+        files = {name: folder / SEGMENTATIONS / f"{spelling}{MASK}" for name, spelling in job.names.items()}
         for name, path in files.items():
             if len(parts := job.parts[name]) == 1:
                 shutil.copyfile(_assembled(job.place, parts[0]), path)
@@ -165,12 +178,12 @@ def _earlier(folder: Path, masks: Mapping[str, Path]) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.rglob(f"*{MASK}") if path not in others))
 
 
-def _union(job: Job, parts: Sequence[str], grid: Grid) -> np.ndarray:
+def _union(place: CasePlace, parts: Sequence[str], hashes: Mapping[str, str], grid: Grid) -> np.ndarray:
     """Return the voxels of a structure, whose parts are what they were when they were assembled."""
     whole = np.zeros(grid.shape, bool, order="F")
     for part in parts:
-        path = _assembled(job.place, part)
-        if sha256_file(path) != job.hashes[part]:
+        path = _assembled(place, part)
+        if sha256_file(path) != hashes[part]:
             raise AtlasError(f"{path}: is not the mask that was assembled; run 'ctatlas assemble' again")
         whole |= as_mask(read_on(path, grid), str(path))
     return whole

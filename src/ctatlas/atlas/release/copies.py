@@ -4,19 +4,47 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
 
 from ctatlas.atlas.release.manifest import CASES, MASKS, CaseRow, MaskRow, read_rows
 from ctatlas.atlas.release.shards import extracted
+from ctatlas.atlas.release.spool import Lines
 from ctatlas.atlas.releases import ReleaseRecord, read_release_record
 from ctatlas.errors import AtlasError
 from ctatlas.volume.formats.gzip_stream import damage
+
+
+class MaskTable:
+    """The rows of `masks.csv`, in a temporary file: a release may have millions."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = Lines()
+        self._latest: tuple[str, Mapping[str, MaskRow]] = "", {}
+        for row in read_rows(MaskRow, path):
+            self._lines.add(row.id, row.structure, row.model_dump())
+
+    def __len__(self) -> int:
+        """Count the masks."""
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[MaskRow]:
+        """Yield all rows, in the order of the table."""
+        return (MaskRow.model_validate(line) for line in self._lines)
+
+    def of(self, case: CaseRow) -> Mapping[str, MaskRow]:
+        """Return the masks of a case: structure -> row."""
+        if self._latest[0] != case.id:
+            rows = map(MaskRow.model_validate, self._lines.of(case.id))
+            self._latest = case.id, {row.structure: row for row in rows}
+        return self._latest[1]
+
+    def repeated(self) -> Iterator[str]:
+        """Yield masks that have several rows, a line each."""
+        return (f"{one}: {name}: mask is there {n} times" for one, name, n in self._lines.repeated())
 
 
 @dataclass
@@ -27,7 +55,8 @@ class ReleaseCopy:
     ----------
     folder : Path
     record : ReleaseRecord
-    cases, masks : sequence of CaseRow, MaskRow
+    cases : sequence of CaseRow
+    masks : MaskTable
     unlisted : list of str
         What shards were found to hold beside the files of the manifest.
     """
@@ -35,7 +64,7 @@ class ReleaseCopy:
     folder: Path
     record: ReleaseRecord
     cases: Sequence[CaseRow]
-    masks: Sequence[MaskRow]
+    masks: MaskTable
     unlisted: list[str] = field(default_factory=list)
     _unpacked: tuple[str, Path] | None = None
 
@@ -50,35 +79,28 @@ class ReleaseCopy:
             When the folder holds none, or its tables are not what they should be.
         """
         record = read_release_record(folder)
-        copy = cls(folder, record, read_rows(CaseRow, folder / CASES), read_rows(MaskRow, folder / MASKS))
+        copy = cls(folder, record, list(read_rows(CaseRow, folder / CASES)), MaskTable(folder / MASKS))
         try:
             yield copy
         finally:
             copy._forget()
 
-    @cached_property
-    def masks_of(self) -> Mapping[str, Mapping[str, MaskRow]]:
-        """The masks of each case by its id: structure -> row."""
-        found: dict[str, dict[str, MaskRow]] = defaultdict(dict)
-        for mask in self.masks:
-            found[mask.id][mask.structure] = mask
-        return found
-
     def hashes_of(self, case: CaseRow) -> dict[str, str]:
         """Return the paths of a case's files, packed or not, with the hashes that the manifest gives them."""
+        masks = self.masks.of(case).values()
         told = {
             case.ct_file: case.ct_sha256,
             case.combined_file: case.combined_sha256,
             case.original_file: case.original_sha256,
             case.pseudo_file: case.pseudo_sha256,
-            **{mask.file: mask.sha256 for mask in self.masks_of.get(case.id, {}).values()},
-            **{mask.pseudo_file: mask.pseudo_sha256 for mask in self.masks_of.get(case.id, {}).values()},
+            **{mask.file: mask.sha256 for mask in masks},
+            **{mask.pseudo_file: mask.pseudo_sha256 for mask in masks},
         }
         return {name: sha256 for name, sha256 in told.items() if name}
 
     def earlier_of(self, case: CaseRow) -> list[str]:
         """Return the paths of the source's labels and of what models said before people corrected it."""
-        masks = (mask.pseudo_file for mask in self.masks_of.get(case.id, {}).values())
+        masks = (mask.pseudo_file for mask in self.masks.of(case).values())
         return [name for name in (case.original_file, case.pseudo_file, *masks) if name]
 
     def root_of(self, case: CaseRow) -> Path:

@@ -88,7 +88,10 @@ def croissant(facts: Facts, hashes: Mapping[str, str]) -> str:
         **{key: value for key, value in known.items() if value},
         "isLiveDataset": False,
         "distribution": [*(_object(path, sha256) for path, sha256 in sorted(hashes.items())), *_images(facts)],
-        "recordSet": [_records("cases", CASES, CaseRow), *([_records("masks", MASKS, MaskRow)] if facts.masks else [])],
+        "recordSet": [
+            _records("cases", CASES, CaseRow),
+            *([_records("masks", MASKS, MaskRow)] if facts.record.masks else []),
+        ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
@@ -117,11 +120,6 @@ def _object(path: str, sha256: str) -> dict[str, object]:
 
 def _images(facts: Facts) -> list[dict[str, object]]:
     """Return the sets of image files, within the shards where they are packed."""
-    kinds = {
-        "scans": [case.ct_file for case in facts.cases if case.ct_file],
-        "combined-labels": [case.combined_file for case in facts.cases if case.combined_file],
-        "masks-of-structures": [mask.file for mask in facts.masks if mask.file],
-    }
     within = {"containedIn": [{"@id": shard} for shard in facts.shards]} if facts.shards else {}
     return [
         {
@@ -130,21 +128,11 @@ def _images(facts: Facts) -> list[dict[str, object]]:
             "name": kind,
             **within,
             "encodingFormat": "application/gzip",
-            "includes": sorted({_pattern(file) for file in files}),
+            "includes": sorted(patterns),
         }
-        for kind, files in kinds.items()
-        if files
+        for kind, patterns in facts.tally.patterns.items()
+        if patterns
     ]
-
-
-def _pattern(file: str) -> str:
-    """Return the glob of a file: the same place in every case."""
-    path = PurePosixPath(file)
-    if path.parts[0].startswith("Dataset"):
-        return f"{path.parent}/*.nii.gz"
-    if path.parent.name == "segmentations":
-        return "/".join([*path.parts[:-3], "*", "segmentations", "*.nii.gz"])
-    return "/".join([*path.parts[:-2], "*", path.name])
 
 
 def _records(name: str, path: str, kind: type[CaseRow | MaskRow]) -> dict[str, object]:

@@ -6,7 +6,7 @@ Source: Gebru et al., "Datasheets for Datasets", Communications of the ACM 64(12
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -58,9 +58,9 @@ def _instances(facts: Facts) -> str:
     known = sum(bool(case.patient) for case in facts.cases)
     whose = f"{facts.n_patients} patients are told apart in {known} cases." if known else "Patients are not told apart."
     held = {
-        "all": f"{n} CT scans with {len(facts.masks)} masks",
+        "all": f"{n} CT scans with {facts.record.masks} masks",
         "images": f"{n} CT scans without masks",
-        "masks": f"{len(facts.masks)} masks of {n} CT scans, which are not part of it",
+        "masks": f"{facts.record.masks} masks of {n} CT scans, which are not part of it",
     }
     table = markdown_table(["scans", "least", "median", "most"], facts.ranges())
     return f"A case is one CT scan: {held[facts.record.content]}. {whose}\n\n{table}"
@@ -71,7 +71,7 @@ def _sample(facts: Facts) -> str:
 
 
 def _labels(facts: Facts) -> str:
-    if not facts.masks:
+    if not facts.record.masks:
         return ""
     parts = [f"{facts.record.sources[kind]} {kind} ({_share(kind, facts)})" for kind in SOURCES]
     meaning = (
@@ -83,7 +83,7 @@ def _labels(facts: Facts) -> str:
 
 
 def _share(kind: str, facts: Facts) -> str:
-    return f"{100 * facts.record.sources[kind] / len(facts.masks):.1f} %"
+    return f"{100 * facts.record.sources[kind] / facts.record.masks:.1f} %"
 
 
 def _missing(facts: Facts) -> str:
@@ -113,8 +113,8 @@ def _splits(facts: Facts) -> str:
 
 
 def _errors(facts: Facts) -> str:
-    lost = sum(mask.lost_ml for mask in facts.masks)
-    if not facts.masks:
+    lost = sum(facts.tally.lost_ml)
+    if not facts.record.masks:
         return ""
     return (
         f"Masks that claimed the same voxels were settled by rule: {lost:.1f} mL in all "
@@ -136,9 +136,9 @@ def _preprocessing(facts: Facts) -> str:
 
 
 def _labelling(facts: Facts) -> str:
-    if not facts.masks:
+    if not facts.record.masks:
         return ""
-    models = sorted({mask.detail for mask in facts.masks if mask.source == "pseudo"})
+    models = sorted(facts.tally.models)
     by = f" Pseudo masks are by: {'; '.join(models)}." if models else ""
     return (
         "By the loop of ctatlas: models predict, rules and the disagreement of models say where to look, people "
@@ -147,16 +147,16 @@ def _labelling(facts: Facts) -> str:
 
 
 def _annotators(facts: Facts) -> str:
-    several = [float(mask.agreement_dice) for mask in facts.masks if mask.agreement_dice]
+    several = facts.tally.dices
     revised = facts.record.sources["revised"]
-    if not facts.masks:
+    if not facts.record.masks:
         return ""
     if not several:
         return f"Revised masks: {revised}; none by several people, so that their agreement is not known."
     return f"{len(several)} masks were revised by several people, who agree with a mean Dice of {_mean(several):.3f}."
 
 
-def _mean(values: list[float]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 

@@ -102,14 +102,14 @@ def diff_releases(before: Path, after: Path, progress: Progress = SILENT) -> Rel
     with ReleaseCopy.opened(before) as old, ReleaseCopy.opened(after) as new:
         old_cases, new_cases = ({_key(case): case for case in copy.cases} for copy in (old, new))
         both = [key for key in new_cases if key in old_cases]
-        others = [key for key in both if old_cases[key].ct_sha256 != new_cases[key].ct_sha256]
+        others = {key: None for key in both if old_cases[key].ct_sha256 != new_cases[key].ct_sha256}
         changes: list[MaskChange] = []
         same = Counter[str]()
         progress.stage("compare", len(both))
         for key in both:
             if key not in others:
                 found = list(_changes(old, new, old_cases[key], new_cases[key]))
-                told = old.masks_of.get(old_cases[key].id, {}).keys() & new.masks_of.get(new_cases[key].id, {}).keys()
+                told = old.masks.of(old_cases[key]).keys() & new.masks.of(new_cases[key]).keys()
                 same.update(told - {change.structure for change in found})
                 changes += found
             progress.advance()
@@ -130,7 +130,7 @@ def _key(case: CaseRow) -> tuple[str, str, str]:
 
 def _changes(old: ReleaseCopy, new: ReleaseCopy, before: CaseRow, after: CaseRow) -> Iterator[MaskChange]:
     """Yield what became of each mask of a case that did not stay as it was."""
-    gone, come = old.masks_of.get(before.id, {}), new.masks_of.get(after.id, {})
+    gone, come = old.masks.of(before), new.masks.of(after)
     for name in dict.fromkeys(chain(gone, come)):
         if name not in gone:
             yield MaskChange(after.id, name, "added", "", come[name].source, added_ml=come[name].volume_ml)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from statistics import median
 
 from ctatlas.atlas.config import AtlasConfig
@@ -12,6 +14,67 @@ from ctatlas.atlas.release.manifest import CaseRow, MaskRow
 from ctatlas.atlas.releases import ReleaseRecord
 
 SOURCES = ("original", "revised", "pseudo", "absent")
+KINDS = ("scans", "combined-labels", "masks-of-structures")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted of a release while its rows pass by: those of cases are kept, those of masks are not.
+
+    Attributes
+    ----------
+    n_masks : int
+    sources : counter of str
+    by_name : mapping of str to counter of str
+        Spelling of a structure -> how many masks of each source.
+    volumes_ml : mapping of str to array of float
+        Spelling -> of its masks that are not empty.
+    lost_ml : array of float
+    models, dices : set of str, array of float
+        Which made pseudo masks; how well several people agree.
+    patterns : mapping of str to set of str
+        Scans, combined labels, masks -> globs of their files.
+    first_mask : str
+        A file of the first case.
+    """
+
+    cases: list[CaseRow] = field(default_factory=list)
+    n_masks: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
+    by_name: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    volumes_ml: dict[str, array[float]] = field(default_factory=lambda: defaultdict(_floats))
+    lost_ml: array[float] = field(default_factory=lambda: array("d"))
+    models: set[str] = field(default_factory=set)
+    dices: array[float] = field(default_factory=lambda: array("d"))
+    patterns: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in KINDS})
+    first_mask: str = ""
+
+    def add(self, case: CaseRow, masks: Iterable[MaskRow]) -> None:
+        """Count a case and its masks."""
+        self.cases.append(case)
+        self._note("scans", case.ct_file)
+        self._note("combined-labels", case.combined_file)
+        for mask in masks:
+            if len(self.cases) == 1 and not self.first_mask:
+                self.first_mask = mask.file
+            self._add(mask)
+
+    def _add(self, mask: MaskRow) -> None:
+        self.n_masks += 1
+        self.sources[mask.source] += 1
+        self.by_name[mask.name][mask.source] += 1
+        self.lost_ml.append(mask.lost_ml)
+        self._note("masks-of-structures", mask.file)
+        if mask.n_voxels:
+            self.volumes_ml[mask.name].append(mask.volume_ml)
+        if mask.source == "pseudo":
+            self.models.add(mask.detail)
+        if mask.agreement_dice:
+            self.dices.append(float(mask.agreement_dice))
+
+    def _note(self, kind: str, file: str) -> None:
+        if file:
+            self.patterns[kind].add(_pattern(file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +83,13 @@ class Facts:
 
     record: ReleaseRecord
     config: AtlasConfig
-    cases: Sequence[CaseRow]
-    masks: Sequence[MaskRow]
+    tally: Tally
     shards: Sequence[str]
+
+    @property
+    def cases(self) -> Sequence[CaseRow]:
+        """The row of each case."""
+        return self.tally.cases
 
     @property
     def title(self) -> str:
@@ -53,13 +120,17 @@ class Facts:
 
     def structure_rows(self) -> list[list[str]]:
         """Return a row a structure: spelling, number, canonical name, how many masks of each source, median mL."""
-        by_name: dict[str, list[MaskRow]] = {name: [] for name in self.record.labels}
-        for mask in self.masks:
-            by_name[mask.name].append(mask)
         return [
-            [name, str(number), self.record.structures[name], *_counts(by_name[name]), _median_ml(by_name[name])]
+            [name, str(number), self.record.structures[name], *self._counts(name), self._median_ml(name)]
             for name, number in self.record.labels.items()
         ]
+
+    def _counts(self, name: str) -> list[str]:
+        return [str(self.tally.by_name[name][source]) for source in SOURCES]
+
+    def _median_ml(self, name: str) -> str:
+        volumes = self.tally.volumes_ml[name]
+        return f"{median(volumes):.1f}" if volumes else ""
 
     def ranges(self) -> list[list[str]]:
         """Return what the scans' grids measure: least, median, most."""
@@ -84,11 +155,15 @@ def _cell(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text).replace("|", "\\|").replace("<", "&lt;")
 
 
-def _counts(masks: Sequence[MaskRow]) -> list[str]:
-    counts = Counter(mask.source for mask in masks)
-    return [str(counts[source]) for source in SOURCES]
+def _floats() -> array[float]:
+    return array("d")
 
 
-def _median_ml(masks: Sequence[MaskRow]) -> str:
-    volumes = [mask.volume_ml for mask in masks if mask.n_voxels]
-    return f"{median(volumes):.1f}" if volumes else ""
+def _pattern(file: str) -> str:
+    """Return the glob of a file: the same place in every case."""
+    path = PurePosixPath(file)
+    if path.parts[0].startswith("Dataset"):
+        return f"{path.parent}/*.nii.gz"
+    if path.parent.name == "segmentations":
+        return "/".join([*path.parts[:-3], "*", "segmentations", "*.nii.gz"])
+    return "/".join([*path.parts[:-2], "*", path.name])

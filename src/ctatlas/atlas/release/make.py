@@ -21,21 +21,22 @@ from ctatlas.atlas.release.card import CARD, card
 from ctatlas.atlas.release.case import case_task
 from ctatlas.atlas.release.croissant import CROISSANT, croissant, described_files
 from ctatlas.atlas.release.datasheet import DATASHEET, datasheet
-from ctatlas.atlas.release.facts import SOURCES, Facts
+from ctatlas.atlas.release.facts import SOURCES, Facts, Tally
 from ctatlas.atlas.release.ids import remember
 from ctatlas.atlas.release.layouts import UNSPLIT
 from ctatlas.atlas.release.licences import licence_doubts
-from ctatlas.atlas.release.manifest import CaseRow, MaskRow, write_manifest
+from ctatlas.atlas.release.manifest import manifest_files, writing_manifest
 from ctatlas.atlas.release.plan import Plan, Planned
 from ctatlas.atlas.release.rows import Rows
-from ctatlas.atlas.release.rules import table_faults
+from ctatlas.atlas.release.rules import case_faults
 from ctatlas.atlas.release.shards import Packed, shards_of, write_shard
+from ctatlas.atlas.release.spool import Hashes
 from ctatlas.atlas.release.sums import write_sums
 from ctatlas.atlas.release.verify import release_faults
 from ctatlas.atlas.releases import RELEASE, ReleaseRecord
 from ctatlas.atomic import whole_file
 from ctatlas.errors import AtlasError, OutputError
-from ctatlas.execution import Outcome, Task, perform_all, write_failures
+from ctatlas.execution import perform_all, whole_record, write_failures
 from ctatlas.hashing import sha256_file
 from ctatlas.progress import SILENT, Progress
 
@@ -45,11 +46,23 @@ _SPARE_BYTES = 10**8  # left on the disk
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A case whose files are ready: what they are called before they are laid out, and their hashes."""
+    """A case whose files are ready."""
 
     case: Planned
     folder: Path
-    summary: Mapping[str, Any]
+
+    def summary(self) -> Mapping[str, Any]:
+        """Read what its files are called before they are laid out, with their hashes, and the sizes of its masks.
+
+        Raises
+        ------
+        AtlasError
+            When somebody took them away in between.
+        """
+        found = (whole_record(self.folder) or {}).get("summary")
+        if not isinstance(found, dict):
+            raise AtlasError(f"{self.folder}: what was prepared is not there any more; run the release again")
+        return found
 
 
 def refuse_unsound(plan: Plan) -> None:
@@ -60,9 +73,8 @@ def refuse_unsound(plan: Plan) -> None:
     AtlasError
     """
     rows = Rows(plan)
-    _refuse(
-        f"{plan.atlas.place.root}: release {plan.version}", list(table_faults([rows.case(c) for c in plan.cases], []))
-    )
+    faults = list(case_faults([rows.case(case) for case in plan.cases]))
+    _refuse(f"{plan.atlas.place.root}: release {plan.version}", faults)
 
 
 def make_release(plan: Plan, *, workers: int = 1, progress: Progress = SILENT) -> Path:
@@ -110,50 +122,45 @@ def _refuse_without_room(plan: Plan, folder: Path) -> None:
 
 
 def _prepare(plan: Plan, folder: Path, workers: int, progress: Progress) -> list[Prepared]:
-    tasks = [case_task(plan, case, folder / case.place.case) for case in plan.cases]
-    outcomes = {outcome.folder: outcome for outcome in _outcomes(plan, tasks, workers, progress)}
-    return [
-        Prepared(case, task.folder, outcomes[task.folder].summary) for case, task in zip(plan.cases, tasks, strict=True)
-    ]
-
-
-def _outcomes(plan: Plan, tasks: Sequence[Task], workers: int, progress: Progress) -> list[Outcome]:
-    outcomes = list(perform_all(tasks, workers=workers, progress=progress))
+    prepared = [Prepared(case, folder / case.place.case) for case in plan.cases]
+    tasks = [case_task(plan, one.case, one.folder) for one in prepared]
+    outcomes = perform_all(tasks, workers=workers, progress=progress)
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     root = plan.atlas.place.root
-    write_failures(root, outcomes, FAILURES)
-    failed = sorted((one.case, one.reason) for one in outcomes if one.state == "failed")
+    write_failures(root, failed, FAILURES)
     if failed:
         more = f" (and {len(failed) - 1} more cases: {root / FAILURES})" if len(failed) > 1 else ""
-        raise AtlasError(f"{failed[0][1]}{more}; nothing was released")
-    return outcomes
+        raise AtlasError(f"{min((one.case, one.reason) for one in failed)[1]}{more}; nothing was released")
+    return prepared
 
 
 def _lay_out(plan: Plan, prepared: Sequence[Prepared], content: Path, progress: Progress) -> dict[str, str]:
     """Put the files where the layout has them; return the shard of each case by its id."""
-    packed = [Packed(one.case.where.split, _files(plan, one)) for one in prepared]
     if not plan.sharded:
-        for case in packed:
-            for name, source in case.files.items():
+        for one in prepared:
+            for name, source in _packed(plan, one).files.items():
                 (content / name).parent.mkdir(parents=True, exist_ok=True)
                 _share(source, content / name)
         return {}
     (content / plan.layout.shards).mkdir(parents=True)
+    packed = (_packed(plan, one) for one in prepared)
     shards = list(shards_of(packed, plan.cases_per_shard, plan.choices.shard_bytes))
     progress.stage("shards", len(shards))
     counts = Counter[str]()
     shard_of: dict[str, str] = {}
     for shard in shards:
-        split = packed[shard[0]].split or UNSPLIT
+        split = prepared[shard[0]].case.where.split or UNSPLIT
         counts[split] += 1
         name = f"{plan.layout.shards}/{split}-{counts[split]:05d}.tar.gz"
-        write_shard(content / name, [packed[number] for number in shard])
+        write_shard(content / name, (_packed(plan, prepared[number]) for number in shard))
         shard_of |= {prepared[number].case.id: name for number in shard}
         progress.advance()
     return shard_of
 
 
-def _files(plan: Plan, one: Prepared) -> dict[str, Path]:
-    return {plan.layout.path(one.case.where, name): one.folder / name for name in one.summary["files"]}
+def _packed(plan: Plan, one: Prepared) -> Packed:
+    where = one.case.where
+    return Packed(where.split, {plan.layout.path(where, name): one.folder / name for name in one.summary()["files"]})
 
 
 def _share(source: Path, target: Path) -> None:
@@ -165,28 +172,40 @@ def _share(source: Path, target: Path) -> None:
 
 def _describe(plan: Plan, prepared: Sequence[Prepared], shard_of: Mapping[str, str], content: Path) -> None:
     """Write everything that is told about the cases."""
-    rows = Rows(plan)
-    cases = [rows.case(one.case, one.summary["files"], shard_of.get(one.case.id, "")) for one in prepared]
-    masks = [row for one in prepared for row in rows.masks(one.case, one.summary)]
-    record = _record(plan, cases, masks)
-    facts = Facts(record, plan.atlas.config, cases, masks, sorted({*shard_of.values()}))
+    tally, hashes = _write_rows(plan, prepared, shard_of, content)
+    record = _record(plan, tally)
+    facts = Facts(record, plan.atlas.config, tally, sorted({*shard_of.values()}))
     write_record(record, content / RELEASE)
-    manifest = write_manifest(content, cases, masks)
     _write(content / DATASHEET, datasheet(facts))
     _write(content / CARD, card(facts))
     for name, text in plan.layout.extra(facts, plan.layout.collection(plan.atlas.config)).items():
         (content / name).parent.mkdir(parents=True, exist_ok=True)
         _write(content / name, text)
-    _write(
-        content / CROISSANT, croissant(facts, {n: sha256_file(content / n) for n in described_files(facts, manifest)})
-    )
-    hashes = {plan.layout.path(one.case.where, n): h for one in prepared for n, h in one.summary["files"].items()}
-    write_sums(content, {} if plan.sharded else hashes)
+    described = {name: sha256_file(content / name) for name in described_files(facts, manifest_files())}
+    _write(content / CROISSANT, croissant(facts, described))
+    write_sums(content, hashes)
 
 
-def _record(plan: Plan, cases: Sequence[CaseRow], masks: Sequence[MaskRow]) -> ReleaseRecord:
+def _write_rows(
+    plan: Plan, prepared: Sequence[Prepared], shard_of: Mapping[str, str], content: Path
+) -> tuple[Tally, Hashes]:
+    """Write the manifest case by case; return what it tells in numbers, and the hashes of files that are not packed."""
+    tally, hashes = Tally(), Hashes()
+    rows = Rows(plan)
+    with writing_manifest(content) as manifest:
+        for one in prepared:
+            summary = one.summary()
+            case = rows.case(one.case, summary["files"], shard_of.get(one.case.id, ""))
+            masks = rows.masks(one.case, summary)
+            manifest.add(case, masks)
+            tally.add(case, masks)
+            for name, sha256 in summary["files"].items() if not plan.sharded else ():
+                hashes[plan.layout.path(one.case.where, name)] = sha256
+    return tally, hashes
+
+
+def _record(plan: Plan, tally: Tally) -> ReleaseRecord:
     config, choices = plan.atlas.config, plan.choices
-    sources = Counter(mask.source for mask in masks)
     return ReleaseRecord(
         name=config.name,
         version=plan.version,
@@ -197,11 +216,11 @@ def _record(plan: Plan, cases: Sequence[CaseRow], masks: Sequence[MaskRow]) -> R
         label_set=plan.label_set.name,
         labels={plan.names[name]: number for name, number in plan.ids.items()},
         structures={spelling: name for name, spelling in plan.names.items()},
-        cases=len(cases),
-        masks=len(masks),
-        sources={kind: sources[kind] for kind in SOURCES},
+        cases=len(tally.cases),
+        masks=tally.n_masks,
+        sources={kind: tally.sources[kind] for kind in SOURCES},
         left_out=plan.left_out,
-        doubts=tuple(licence_doubts(config.licence, {case.dataset: case.licence for case in cases})),
+        doubts=tuple(licence_doubts(config.licence, {case.dataset: case.licence for case in tally.cases})),
         made_with=f"ctatlas {ctatlas.__version__}",
     )
 

@@ -1,18 +1,20 @@
 """The tables of a release: a row a case, a row a mask; CSV for everybody, Parquet where pyarrow is installed.
 
 The rows are all that `verify` and `diff` know of a release besides its files, so what a stranger's table says is
-checked here before anything is opened.
+checked here before anything is opened. Rows go to the disk as they come, for a release may have millions.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +23,7 @@ from ctatlas.errors import AtlasError
 
 CASES = "manifest/cases.csv"
 MASKS = "manifest/masks.csv"
+ROWS_IN_A_GROUP = 2**14  # of Parquet: the same number always, for the same bytes
 _COLUMN_TYPES: Mapping[object, type] = {int: int, float: float}
 
 
@@ -147,8 +150,23 @@ class MaskRow(_Row):
 Row = TypeVar("Row", bound=_Row)
 
 
-def write_manifest(folder: Path, cases: Sequence[CaseRow], masks: Sequence[MaskRow]) -> list[str]:
-    """Write both tables, and return which files there are now.
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Both tables while they are written."""
+
+    add_case: Callable[[CaseRow], None]
+    add_mask: Callable[[MaskRow], None]
+
+    def add(self, case: CaseRow, masks: Iterable[MaskRow]) -> None:
+        """Write the rows of a case."""
+        self.add_case(case)
+        for mask in masks:
+            self.add_mask(mask)
+
+
+@contextmanager
+def writing_manifest(folder: Path) -> Iterator[Manifest]:
+    """Write both tables, row by row; they are there when the block has ended well.
 
     Raises
     ------
@@ -156,16 +174,14 @@ def write_manifest(folder: Path, cases: Sequence[CaseRow], masks: Sequence[MaskR
         When the place can't be written to.
     """
     (folder / CASES).parent.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, kind, rows in ((CASES, CaseRow, cases), (MASKS, MaskRow, masks)):
-        with whole_file(folder / name) as file:
-            file.write(as_csv(kind, rows).encode())
-        written.append(name)
-        if can_write_parquet():
-            parquet = str(PurePosixPath(name).with_suffix(".parquet"))
-            _write_parquet(folder / parquet, kind, rows)
-            written.append(parquet)
-    return written
+    with _table(CaseRow, folder / CASES) as add_case, _table(MaskRow, folder / MASKS) as add_mask:
+        yield Manifest(add_case, add_mask)
+
+
+def manifest_files() -> list[str]:
+    """Return what tables a release has, relative to its folder."""
+    written = [CASES, MASKS]
+    return sorted([*written, *map(_parquet_of, written)] if can_write_parquet() else written)
 
 
 def can_write_parquet() -> bool:
@@ -178,17 +194,8 @@ def column_types(kind: type[_Row]) -> dict[str, type]:
     return {name: _COLUMN_TYPES.get(field.annotation, str) for name, field in kind.model_fields.items()}
 
 
-def as_csv(kind: type[_Row], rows: Sequence[_Row]) -> str:
-    """Return a table as text; the same rows always give the same."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(kind.model_fields), lineterminator="\n")
-    table.writeheader()
-    table.writerows(row.model_dump() for row in rows)
-    return text.getvalue()
-
-
-def read_rows(kind: type[Row], path: Path) -> list[Row]:
-    """Read a table.
+def read_rows(kind: type[Row], path: Path) -> Iterator[Row]:
+    """Read a table, row by row.
 
     Raises
     ------
@@ -197,7 +204,7 @@ def read_rows(kind: type[Row], path: Path) -> list[Row]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return list(_rows(kind, file, path))
+            yield from _rows(kind, file, path)
     except FileNotFoundError:
         raise AtlasError(f"{path}: is missing; expected a release of ctatlas") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -214,10 +221,70 @@ def _rows(kind: type[Row], file: Any, path: Path) -> Iterator[Row]:
             raise AtlasError(f"{path}: line {number}: {where}: {first['msg']}") from None
 
 
-def _write_parquet(path: Path, kind: type[_Row], rows: Sequence[_Row]) -> None:
+@contextmanager
+def _table(kind: type[_Row], path: Path) -> Iterator[Callable[[Any], None]]:
+    """Write one table in each format; gives what takes a row."""
+    with ExitStack() as stack:
+        writers = [stack.enter_context(_csv(kind, stack.enter_context(whole_file(path))))]
+        if can_write_parquet():
+            other = path.with_name(PurePosixPath(_parquet_of(path.name)).name)
+            writers.append(stack.enter_context(_parquet(kind, stack.enter_context(whole_file(other)))))
+
+        def add(row: _Row) -> None:
+            content = row.model_dump()
+            for write in writers:
+                write(content)
+
+        yield add
+
+
+def _parquet_of(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(".parquet"))
+
+
+@contextmanager
+def _csv(kind: type[_Row], file: BinaryIO) -> Iterator[Callable[[Mapping[str, object]], object]]:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    table = csv.DictWriter(text, list(kind.model_fields), lineterminator="\n")
+    table.writeheader()
+    yield table.writerow
+    text.detach()  # flushes, and leaves the file to who opened it
+
+
+@contextmanager
+def _parquet(kind: type[_Row], file: BinaryIO) -> Iterator[Callable[[Mapping[str, object]], object]]:
     arrow: Any = import_module("pyarrow")
     types = {int: arrow.int64(), float: arrow.float64()}
     schema = arrow.schema([(name, types.get(one, arrow.string())) for name, one in column_types(kind).items()])
-    table = arrow.Table.from_pylist([row.model_dump() for row in rows], schema=schema)
-    with whole_file(path) as file:
-        import_module("pyarrow.parquet").write_table(table, file, compression="zstd")
+    group = _Group(list(schema.names))
+    with import_module("pyarrow.parquet").ParquetWriter(file, schema, compression="zstd") as table:
+
+        def write_group() -> None:
+            table.write_table(arrow.Table.from_pydict(group.columns, schema=schema), ROWS_IN_A_GROUP)
+            group.begin()
+
+        def add(row: Mapping[str, object]) -> None:
+            group.add(row)
+            if group.n_rows == ROWS_IN_A_GROUP:
+                write_group()
+
+        yield add
+        if group.n_rows or group.is_first:
+            write_group()
+
+
+class _Group:
+    """The rows that go to the disk together, column by column."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.columns: dict[str, list[object]] = {name: [] for name in names}
+        self.n_rows, self.is_first = 0, True
+
+    def add(self, row: Mapping[str, object]) -> None:
+        for name, values in self.columns.items():
+            values.append(row[name])
+        self.n_rows += 1
+
+    def begin(self) -> None:
+        self.columns = {name: [] for name in self.columns}
+        self.n_rows, self.is_first = 0, False

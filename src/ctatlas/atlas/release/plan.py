@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from ctatlas.anatomy import LabelSet, label_set, made_of
@@ -18,26 +18,38 @@ from ctatlas.errors import AtlasError, CtatlasError
 from ctatlas.execution import done_before, whole_record
 from ctatlas.volume.names import unique_names
 
+Parts = Mapping[str, tuple[str, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One case of a release.
+    """One case of a release: no more of it than others must know; the rest is read when its turn comes.
 
     Attributes
     ----------
     id : str
     where : Place
         What decides where its files lie.
+    patient, voxels_sha256 : str
+        As in its record.
     parts : mapping of str to tuple of str
-        Released structure -> the assembled masks that make it up, mostly itself alone.
+        Released structure -> the assembled masks that make it up, mostly itself alone; one object for all cases alike.
     """
 
     id: str
     where: Place
     place: CasePlace
-    record: CaseRecord
-    provenance: ProvenanceRecord
-    parts: Mapping[str, tuple[str, ...]]
+    patient: str
+    voxels_sha256: str
+    parts: Parts
+
+    def read_record(self) -> CaseRecord:
+        """Read what is known of the scan."""
+        return read_record(CaseRecord, self.place.record)
+
+    def read_provenance(self) -> ProvenanceRecord:
+        """Read where its masks are from."""
+        return read_record(ProvenanceRecord, self.place.assembled / PROVENANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +136,7 @@ def plan_release(atlas: Atlas, version: str, choices: ReleaseChoices) -> Plan:
         label_set=wanted,
         ids={name: n if layout.common_labels else wanted.id_of(name) for n, name in enumerate(told, start=1)},
         names={name: wanted.name_of(name) for name in told},
-        cases=tuple(cases),
+        cases=_telling(cases, told),
         datasets=_datasets(atlas),
         numbers=given,
         left_out=tuple(left_out),
@@ -140,8 +152,7 @@ def _ready(atlas: Atlas, choices: ReleaseChoices) -> tuple[list[CasePlace], list
     cases = atlas.cases(choices.cases)
     if not cases:
         raise AtlasError(f"{atlas.place.root}: has no cases yet; 'ctatlas add {atlas.place.root} SOURCE' adds some")
-    tasks = zip(cases, assemble_tasks(atlas, cases), strict=True)
-    late = {place.case for place, task in tasks if done_before(task) is None}
+    late = {place.case for place in cases if done_before(*assemble_tasks(atlas, [place])) is None}
     if late and not choices.only_ready:
         first = next(place for place in cases if place.case in late)
         what = "are older than what they are made of" if whole_record(first.assembled) else "are not assembled"
@@ -159,24 +170,33 @@ def _ready(atlas: Atlas, choices: ReleaseChoices) -> tuple[list[CasePlace], list
 def _planned(
     atlas: Atlas, places: Sequence[CasePlace], layout: Layout, wanted: LabelSet, given: Mapping[str, int]
 ) -> list[Planned]:
-    records = [atlas.record(place.case) for place in places]
     ids = [released_id(atlas.config.release.prefix, given[place.case]) for place in places]
-    names = unique_names(layout.name(record, identity) for record, identity in zip(records, ids, strict=True))
+    named = (layout.name(atlas.record(place.case), identity) for place, identity in zip(places, ids, strict=True))
+    names = unique_names(named)
     collection = layout.collection(atlas.config)
+    parts_of: dict[tuple[str, ...], Parts] = {}
     planned = []
-    for place, record, identity, name in zip(places, records, ids, names, strict=True):
-        provenance = read_record(ProvenanceRecord, place.assembled / PROVENANCE)
-        parts = {one: found for one in wanted.labels.values() if (found := made_of(one, provenance.masks))}
+    for place, identity, name in zip(places, ids, names, strict=True):
+        record, assembled = atlas.record(place.case), read_record(ProvenanceRecord, place.assembled / PROVENANCE).masks
+        if (there := tuple(assembled)) not in parts_of:
+            parts_of[there] = {one: found for one in wanted.labels.values() if (found := made_of(one, there))}
         where = Place(name, record.split or "", collection)
-        planned.append(Planned(identity, where, place, record, provenance, parts))
+        planned.append(Planned(identity, where, place, record.patient, record.voxels_sha256, parts_of[there]))
     return sorted(planned, key=lambda case: (case.where.split, case.id))
 
 
 def _told(cases: Sequence[Planned], wanted: LabelSet, layout: Layout) -> list[str]:
     """Return the structures that are released, in the order of their ids."""
-    by_case = [set(case.parts) for case in cases]
-    known = set.intersection(*by_case) if layout.common_labels else set.union(*by_case)
+    by_kind = [set(parts) for parts in {id(case.parts): case.parts for case in cases}.values()]
+    known = set.intersection(*by_kind) if layout.common_labels else set.union(*by_kind)
     return [name for _, name in sorted(wanted.labels.items()) if name in known]
+
+
+def _telling(cases: Sequence[Planned], told: Sequence[str]) -> tuple[Planned, ...]:
+    """Let cases tell of no other structures, and of those in their order."""
+    kinds = {id(case.parts): case.parts for case in cases}
+    fewer = {kind: {name: parts[name] for name in told if name in parts} for kind, parts in kinds.items()}
+    return tuple(replace(case, parts=fewer[id(case.parts)]) for case in cases)
 
 
 def _datasets(atlas: Atlas) -> dict[str, DatasetRecord]:

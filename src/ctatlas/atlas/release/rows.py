@@ -24,8 +24,8 @@ class Rows:
         self._first_of_patient: dict[str, str] = {}
         self._first_of_voxels: dict[str, str] = {}
         for case in sorted(plan.cases, key=lambda one: one.id):
-            self._first_of_patient.setdefault(case.record.patient, case.id)
-            self._first_of_voxels.setdefault(case.record.voxels_sha256, case.id)
+            self._first_of_patient.setdefault(case.patient, case.id)
+            self._first_of_voxels.setdefault(case.voxels_sha256, case.id)
 
     def case(self, case: Planned, hashes: Mapping[str, str] | None = None, shard: str = "") -> CaseRow:
         """Return the row of a case.
@@ -39,7 +39,8 @@ class Rows:
             What they are packed in.
         """
         files = {name: self.plan.layout.path(case.where, name) for name in hashes or {}}
-        record, grid = case.record, case.record.grid.grid()
+        record = case.read_record()
+        grid = record.grid.grid()
         dataset = self.plan.datasets.get(record.dataset, _UNKNOWN)
         first = self._first_of_voxels[record.voxels_sha256]
         near = sorted(self._ids[other] for other in record.near_duplicates if other in self._ids)
@@ -82,14 +83,15 @@ class Rows:
 
     def masks(self, case: Planned, summary: Mapping[str, Any]) -> list[MaskRow]:
         """Return a row of every mask of a case; `summary` is what preparing it returned."""
-        return [self._mask(case, name, summary) for name in self.plan.ids if name in summary["masks"]]
+        found = case.read_provenance()
+        return [self._mask(case, found, name, summary) for name in self.plan.ids if name in summary["masks"]]
 
-    def _mask(self, case: Planned, name: str, summary: Mapping[str, Any]) -> MaskRow:
+    def _mask(self, case: Planned, found: ProvenanceRecord, name: str, summary: Mapping[str, Any]) -> MaskRow:
         size = summary["masks"][name]
-        parts = {part: case.provenance.masks[part] for part in case.parts[name]}
+        parts = {part: found.masks[part] for part in case.parts[name]}
         file = f"{SEGMENTATIONS}/{self.plan.names[name]}{MASK}"
         earlier = f"{SEGMENTATIONS}/{self.plan.names[name]}{VERSION}{MASK}"
-        people, dice = _agreement(case.provenance, list(parts))
+        people, dice = _agreement(found, list(parts))
         return MaskRow(
             id=case.id,
             structure=name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ctatlas.atlas.release.manifest import CaseRow, MaskRow
 
@@ -11,18 +11,22 @@ _SOURCES = {"original", "revised", "pseudo", "absent"}
 _SPLITS = {"", "train", "validation", "test"}
 
 
-def table_faults(cases: Sequence[CaseRow], masks: Sequence[MaskRow]) -> Iterator[str]:
-    """Yield what is wrong, a line each."""
+def case_faults(cases: Sequence[CaseRow]) -> Iterator[str]:
+    """Yield what is wrong with the table of cases, a line each."""
     yield from _twice("id", [case.id for case in cases])
     yield from _twice("name", [case.name for case in cases])
     yield from (f"{case.id}: split {case.split!r} is none" for case in cases if case.split not in _SPLITS)
     yield from _torn(cases, "patient", lambda case: [case.patient])
     yield from _torn(cases, "scan", lambda case: [case.voxels_sha256])
     yield from _torn_neighbours(cases)
+
+
+def mask_faults(cases: Sequence[CaseRow], masks: Iterable[MaskRow]) -> Iterator[str]:
+    """Yield what is wrong with the rows of masks, a line each; masks are asked for once."""
     ids = {case.id for case in cases}
-    yield from (f"{mask.id}: {mask.name}: belongs to no case" for mask in masks if mask.id not in ids)
-    yield from _twice("mask", [f"{mask.id}: {mask.structure}" for mask in masks])
     for mask in masks:
+        if mask.id not in ids:
+            yield f"{mask.id}: {mask.name}: belongs to no case"
         if mask.source not in _SOURCES:
             yield f"{mask.id}: {mask.name}: its source {mask.source!r} is none of {', '.join(sorted(_SOURCES))}"
         elif mask.source == "absent" and mask.n_voxels:

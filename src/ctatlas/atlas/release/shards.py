@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,26 +26,26 @@ class Packed:
         return sum(_BLOCK + -(-path.stat().st_size // _BLOCK) * _BLOCK for path in self.files.values())
 
 
-def shards_of(cases: Sequence[Packed], at_most_cases: int | None, at_most_bytes: int | None) -> Iterator[list[int]]:
+def shards_of(cases: Iterable[Packed], at_most_cases: int | None, at_most_bytes: int | None) -> Iterator[list[int]]:
     """Yield which cases come into one shard, by their numbers; those of a split keep together.
 
     A case that is larger than a shard may be has one to itself.
     """
     shard: list[int] = []
-    n_bytes = 0
+    n_bytes, split = 0, ""
     for number, case in enumerate(cases):
         size = case.n_bytes
         is_full = (at_most_cases and len(shard) >= at_most_cases) or (at_most_bytes and n_bytes + size > at_most_bytes)
-        if shard and (is_full or case.split != cases[shard[-1]].split):
+        if shard and (is_full or case.split != split):
             yield shard
             shard, n_bytes = [], 0
         shard.append(number)
-        n_bytes += size
+        n_bytes, split = n_bytes + size, case.split
     if shard:
         yield shard
 
 
-def write_shard(path: Path, cases: Sequence[Packed]) -> None:
+def write_shard(path: Path, cases: Iterable[Packed]) -> None:
     """Write one tar.gz: names sorted within a case, no times, no owners.
 
     Raises

@@ -47,7 +47,7 @@ class CaseFiles:
         return [path for path in (self.ct, self.combined, *self.earlier, *self.masks.values()) if path is not None]
 
 
-def case_faults(files: CaseFiles) -> Iterator[str]:
+def image_faults(files: CaseFiles) -> Iterator[str]:
     """Yield what is wrong with the files of one case, a line each."""
     try:
         for path in files.images:
