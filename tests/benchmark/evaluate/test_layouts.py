@@ -271,6 +271,24 @@ def test_contours_need_the_scan_and_get_it(objects: Path) -> None:
     assert all(row.value is not None and row.value > 0.99 for row in (*alone.measurements, *with_scans.measurements))
 
 
+def test_contours_as_reference_lie_on_the_predictions_voxels(objects: Path, tmp_path: Path) -> None:
+    found = ctatlas.evaluate(objects / "rtstruct", objects / "masks", tmp_path / "out", **DSC)
+    assert all(row.value is not None and row.value > 0.99 for row in found.measurements)
+    wrong = {(row.case, row.structure) for row in found.measurements if row.value != 1.0}
+    assert len(list((tmp_path / "out" / "worst").glob("*.png"))) == len(wrong)
+    both = ctatlas.evaluate(objects / "rtstruct", objects / "masks", **DSC, options=Options(images=objects / "scans"))
+    assert both.measurements == found.measurements
+
+
+def test_contours_on_both_sides_need_the_scans(objects: Path, tmp_path: Path) -> None:
+    shutil.copytree(objects / "rtstruct", tmp_path / "pred")
+    with pytest.raises(ScanError, match="contours have no voxels of their own; give the scans: --images"):
+        ctatlas.evaluate(objects / "rtstruct", tmp_path / "pred", **DSC)
+    options = Options(images=objects / "scans")
+    found = ctatlas.evaluate(objects / "rtstruct", tmp_path / "pred", **DSC, options=options)
+    assert {row.value for row in found.measurements} == {1.0}
+
+
 def test_parts_of_one_lattice_are_put_where_they_belong(objects: Path, tmp_path: Path) -> None:
     for folder, names in (("gt", ["liver"]), ("pred", ["spleen"])):
         for case in ("p1",):

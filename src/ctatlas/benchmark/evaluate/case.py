@@ -17,14 +17,14 @@ from ctatlas.benchmark.evaluate.notes import Note
 from ctatlas.benchmark.evaluate.reading import IGNORED, Masks, read_masks
 from ctatlas.benchmark.evaluate.sides import mirrored, swapped_sides
 from ctatlas.benchmark.evaluate.volumes import ASKED_BY, VolumePair, volumes_of
-from ctatlas.errors import CtatlasError
+from ctatlas.errors import CtatlasError, ScanError
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.measure.case import measure_case
 from ctatlas.measure.detection import LesionCase, LesionRule
 from ctatlas.measure.records import Measurement, Status
 from ctatlas.measure.tolerances import ToleranceSet
 from ctatlas.progress import Progress
-from ctatlas.volume import Grid, Segmentation, files_of
+from ctatlas.volume import Grid, Segmentation, files_of, segmentation_kind
 
 _OF_A_ROW = ("structure", "metric", "tolerance_mm", "value", "implementation", "status")  # as `Measurement` takes them
 _OF_PARTS = ("notes", "lesions", "volumes")
@@ -146,7 +146,7 @@ def evaluate_case(pair: CasePair, measuring: Measuring, progress: Progress) -> C
 
 def _evaluated(pair: CasePair, measuring: Measuring, progress: Progress) -> CaseResult:
     progress.stage("read the reference", 1)
-    gt = read_masks(pair.gt, measuring.gt_label_set)
+    gt = read_reference(pair, measuring)
     wanted = measuring.structures
     annotated = tuple(name for name in gt.told if not wanted or name in wanted)
     if pair.pred is None:
@@ -158,6 +158,20 @@ def _evaluated(pair: CasePair, measuring: Measuring, progress: Progress) -> Case
         return CaseResult(pair.case, "missing_prediction", str(error), untold=annotated, notes=gt.notes)
     progress.stage("measure", 1)
     return _compared(pair.case, gt, pred, measuring)
+
+
+def read_reference(pair: CasePair, measuring: Measuring) -> Masks:
+    """Read the reference; contours without their scan are filled on the voxels of the prediction."""
+    is_drawn = pair.gt.ct is None and not pair.gt.fault and segmentation_kind(pair.gt.path) == "rtstruct"
+    if not is_drawn:
+        return read_masks(pair.gt, measuring.gt_label_set)
+    try:
+        beside = read_masks(pair.pred, measuring.pred_label_set) if pair.pred else None
+    except CtatlasError:
+        beside = None
+    if beside is None:
+        raise ScanError(f"{pair.gt.path.name}: contours have no voxels of their own; give the scans: --images.")
+    return read_masks(pair.gt, measuring.gt_label_set, beside.segmentation.grid)
 
 
 def rows_without_values(case: str, names: Sequence[str], measuring: Measuring, status: Status) -> list[Measurement]:

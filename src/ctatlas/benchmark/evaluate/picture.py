@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctatlas.benchmark.evaluate.case import CasePair, Measuring
+from ctatlas.benchmark.evaluate.case import CasePair, Measuring, read_reference
 from ctatlas.benchmark.evaluate.geometry import on_one_grid
 from ctatlas.benchmark.evaluate.matching import matched, put_together
 from ctatlas.benchmark.evaluate.reading import read_masks
@@ -66,7 +66,7 @@ def read_shown(pair: CasePair, structure: str, measuring: Measuring) -> Shown:
     """
     if pair.pred is None:
         raise ScanError(f"{pair.case}: has no prediction")
-    gt = read_masks(pair.gt, measuring.gt_label_set)
+    gt = read_reference(pair, measuring)
     pred = read_masks(pair.pred, measuring.pred_label_set, gt.segmentation.grid)
     has_part = gt.has_part or pred.has_part
     placed = on_one_grid(gt.segmentation, pred.segmentation, has_part=has_part, resample=measuring.resample)
