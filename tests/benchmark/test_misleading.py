@@ -108,7 +108,7 @@ def test_gaps_where_other_models_have_values(tables: Tables) -> None:
     one[:4, 1] = np.nan
     tables.put("a", one)
     tables.put("b", noise())
-    assert tables.kinds()["missing_values"].startswith("4 values are missing")
+    assert tables.kinds()["missing_values"].startswith("lacks 4 of the values")
 
 
 def test_cases_of_a_training_set_and_a_metric_that_a_model_lacks(tmp_path: Path) -> None:

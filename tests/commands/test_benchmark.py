@@ -99,6 +99,13 @@ def test_an_empty_folder_is_one_line(ctatlas: Terminal, tmp_path: Path) -> None:
     assert done.err.count("\n") == 1
 
 
+def test_strict_refuses_what_would_be_flagged(ctatlas: Terminal, made: Generated, tmp_path: Path) -> None:
+    done = ctatlas("benchmark", made.folder, "--out", tmp_path / "out", "--resamples", 100, "--strict")
+    assert (done.code, done.out) == (2, "")
+    assert "net-c: was evaluated on 50 of 60 cases" in done.complaint
+    assert not (tmp_path / "out").exists()
+
+
 def test_json_says_the_same(ctatlas: Terminal, made: Generated, tmp_path: Path) -> None:
     done = ctatlas("benchmark", made.folder, "--out", tmp_path / "out", "--resamples", 100, "-m", "nsd", "--json")
     assert done.json["models"] == list(made.models)

@@ -51,7 +51,7 @@ def _different_cases(scores: Scores) -> Iterator[Flag]:
     for m in who:
         evaluated = scores.has_row[m][:, None] & there[m].any(axis=0)[None]
         if n := int((expected & ~there[m] & evaluated).sum()):
-            text = f"{n} values are missing where other models have one, in cases that it was evaluated on"
+            text = f"lacks {n} of the values that other models have, in cases that it was evaluated on"
             if not scores.metric.is_score:
                 text += "; what was missed has no distance, so that the mean over its own cases flatters it"
             yield warning("missing_values", text, model=scores.models[m], metric=label)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ctatlas.commands.options import AsJson, Debug, Quiet
+from ctatlas.commands.options import AsJson, Debug, Quiet, flag
 
 if TYPE_CHECKING:
     from ctatlas.benchmark.analysis import Analysis, Choices
@@ -53,6 +53,9 @@ def benchmark(
         list[str] | None,
         typer.Option(metavar="NAME", help="Published figures to stand beside the measured ones, or 'all'."),
     ] = None,
+    strict: Annotated[
+        bool, flag("--strict", text="Refuse, and write nothing, where something misleads or can't be read.")
+    ] = False,
     json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - read by the program
@@ -84,6 +87,8 @@ def benchmark(
         raise OutputError(f"{out}: lies inside {results}, where each folder is a model; choose another folder")
     with showing_progress(quiet=quiet or json) as progress:
         analysis = analyse(results, metadata, choices, progress=progress)
+        if strict:
+            _refuse_what_misleads(analysis, results)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -96,6 +101,15 @@ def benchmark(
     elif not quiet:
         _say(analysis, out)
     raise typer.Exit(3 if analysis.failed else 0)
+
+
+def _refuse_what_misleads(analysis: Analysis, results: Path) -> None:
+    from ctatlas.errors import TableError
+
+    if found := [each for each in analysis.flags if each.severity != "note"]:
+        text = f"{results}: {found[0].where}: {found[0].message}"
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise TableError(f"{text}{more}; without --strict it would be flagged and the rest compared")
 
 
 def _command(results: Path, metadata: Path | None, choices: Choices, published: Sequence[str]) -> str:
@@ -153,8 +167,8 @@ def _say(analysis: Analysis, out: Path) -> None:
         say_table(["model", "mean value", "95 % interval", "rank"], rows)
         say("")
     shown = [flag for flag in analysis.flags if flag.severity != "note"]
-    for flag in shown[:_AT_MOST_FLAGS]:
-        tell(f"{flag.where}: {flag.message}")
+    for each in shown[:_AT_MOST_FLAGS]:
+        tell(f"{each.where}: {each.message}")
     if len(shown) > _AT_MOST_FLAGS:
         tell(f"and {len(shown) - _AT_MOST_FLAGS} more in {out / 'warnings.csv'}")
     say(f"Report: {out / 'report.html'}")
