@@ -231,3 +231,13 @@ class TestFiles:
         assert done.code == 2
         assert "never added to the end" in done.out
         assert done.out.splitlines()[-1].endswith("1 things to mend.")
+
+
+def test_a_bad_record_is_told_once_and_nobody_is_sent_where_they_are(ctatlas: Terminal, atlas: Atlas) -> None:
+    atlas.place.case("one").record.write_text("{")
+    done = ctatlas("doctor", atlas.place.root)
+    assert done.code == 2
+    assert done.out.count("case.json: content: Invalid JSON") == 1
+    assert "ctatlas doctor" not in done.out
+    assert "1 things to mend" in done.out
+    assert "'ctatlas doctor ATLAS'" in ctatlas("assemble", atlas.place.root).err  # the other commands do

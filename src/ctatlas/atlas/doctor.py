@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,15 @@ from ctatlas.atlas.atlas import Atlas
 from ctatlas.atlas.catalog.engines import catalog_file, without_password
 from ctatlas.atlas.catalog.schema import lacking
 from ctatlas.atlas.layout import CASE, MASK, CasePlace
-from ctatlas.atlas.records import CaseRecord, MaskRecord, OriginalRecord, ProvenanceRecord, RevisionRecord, read_record
+from ctatlas.atlas.records import (
+    MENDING,
+    CaseRecord,
+    MaskRecord,
+    OriginalRecord,
+    ProvenanceRecord,
+    RevisionRecord,
+    read_record,
+)
 from ctatlas.errors import AtlasError
 from ctatlas.execution import RECORD, whole_record
 from ctatlas.hashing import sha256_file
@@ -59,12 +67,15 @@ def examine(atlas: Atlas, *, fix: bool = False, deep: bool = False) -> Iterator[
     for path in others:
         if path.is_dir() and not path.is_symlink():
             yield from _left_overs(path.name, path, fix=fix)
+    told: set[str] = set()
     for folder in sorted(path for path in atlas.place.cases_folder.glob("*") if path.is_dir()):
         try:
-            yield from _case(CasePlace(folder), fix=fix, deep=deep)
+            for ailment in _case(CasePlace(folder), fix=fix, deep=deep):
+                told.add(ailment.what)
+                yield ailment
         except OSError as error:
             yield Ailment(folder.name, f"{error.filename}: can't be read ({error.strerror})", "see to its permissions")
-    yield from _index(atlas)
+    yield from _index(atlas, told)
 
 
 def _sound_catalog(atlas: Atlas) -> Iterator[Ailment]:
@@ -99,13 +110,17 @@ def _fault_of_catalog(atlas: Atlas, path: Path | None) -> str:
     return f"lacks {missing}" if missing else ""
 
 
-def _index(atlas: Atlas) -> Iterator[Ailment]:
-    """Bring the index up to date, rows included that were lost or altered in the database alone."""
+def _index(atlas: Atlas, told: Set[str]) -> Iterator[Ailment]:
+    """Bring the index up to date, rows included that were lost or altered in the database alone.
+
+    What was told of a case is not told again of the index.
+    """
     with atlas.catalog() as catalog:
         differing = catalog.forget_what_differs(atlas.cases())
     faults, gone = atlas.synchronise()
     yield from (Ailment("catalog", f"{case}: not what its files say", mended="read anew") for case in differing)
-    yield from (Ailment("catalog", fault, remedy="mend or remove the file that is named") for fault in faults)
+    new = [what for fault in faults if (what := fault.removesuffix(MENDING)) not in told]
+    yield from (Ailment("catalog", what, remedy="mend or remove the file that is named") for what in new)
     yield from (Ailment("catalog", f"{case}: its folder is gone", mended="taken out of the index") for case in gone)
 
 
@@ -118,7 +133,7 @@ def _case(place: CasePlace, *, fix: bool, deep: bool) -> Iterator[Ailment]:
     try:
         record = read_record(CaseRecord, place.record)
     except AtlasError as error:
-        yield Ailment(place.case, str(error), f"{_BACKUP}, or remove the folder and add the scan again")
+        yield Ailment(place.case, _fault(error), f"{_BACKUP}, or remove the folder and add the scan again")
         return
     if not place.ct.is_file():
         yield Ailment(place.case, "its ct.nii.gz is missing", _BACKUP)
@@ -128,6 +143,11 @@ def _case(place: CasePlace, *, fix: bool, deep: bool) -> Iterator[Ailment]:
         if any(folder.iterdir()) and whole_record(folder) is None:
             yield _half(place, folder, fix=fix)
     yield from _masks(place, deep=deep)
+
+
+def _fault(error: AtlasError) -> str:
+    """Say what is wrong without sending people where they are."""
+    return str(error).removesuffix(MENDING)
 
 
 def _results(place: CasePlace) -> list[Path]:
@@ -166,7 +186,7 @@ def _masks(place: CasePlace, *, deep: bool) -> Iterator[Ailment]:
         try:
             masks = _masks_of(folder, kind)
         except AtlasError as error:
-            yield Ailment(place.case, str(error), _BACKUP)
+            yield Ailment(place.case, _fault(error), _BACKUP)
             continue
         for name, mask in masks.items():
             path = (folder / "segmentations" if kind is ProvenanceRecord else folder) / f"{name}{MASK}"

@@ -421,6 +421,8 @@ class QueryRecord(Record):
 
 Kind = TypeVar("Kind", bound=Record)
 
+MENDING = "; 'ctatlas doctor ATLAS' finds out what can be mended"  # how faults of records end; doctor leaves it out
+
 
 def read_record(kind: type[Kind], path: Path) -> Kind:
     """Read one JSON file of an atlas.
@@ -432,18 +434,16 @@ def read_record(kind: type[Kind], path: Path) -> Kind:
     """
     try:
         if path.stat().st_size > _AT_MOST_BYTES:
-            raise AtlasError(f"{path}: is larger than {_AT_MOST_BYTES >> 20} MB, which no record is; 'ctatlas doctor'")
+            raise AtlasError(f"{path}: is larger than {_AT_MOST_BYTES >> 20} MB, which no record is{MENDING}")
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise AtlasError(f"{path}: is missing; 'ctatlas doctor ATLAS' finds out what can be mended") from None
+        raise AtlasError(f"{path}: is missing{MENDING}") from None
     except OSError as error:
         raise AtlasError(f"{path}: can't be read ({error.strerror})") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "content"
-        raise AtlasError(
-            f"{path}: {where}: {first['msg']}; 'ctatlas doctor ATLAS' finds out what can be mended"
-        ) from None
+        raise AtlasError(f"{path}: {where}: {first['msg']}{MENDING}") from None
 
 
 def write_record(record: Record, path: Path) -> None:
