@@ -75,6 +75,26 @@ class TestShards:
         assert [row.split(",")[0] for row in table] == ["case", "a", "c"]
         assert not (atlas.place.root / "failures.csv").exists()
 
+    def test_the_failures_of_all_are_gathered_when_the_index_is(self, ctatlas: Terminal, atlas: Atlas) -> None:
+        """A job with a single case has its row in a table, too, and none when the case is mended."""
+        labels = [atlas.place.case(case).prediction("ctatlas/base") / "labels.nii.gz" for case in ("a", "b")]
+        sound = [path.read_bytes() for path in labels]
+        for path in labels:
+            path.write_bytes(b"cut off")
+        for shard in ("1/2", "2/2"):  # the second has b alone
+            assert ctatlas("assemble", atlas.place.root, "--shard", shard).code == 3
+        (atlas.place.root / "failures-3-of-3.csv").write_text("mine\n")
+        assert "2 failed in jobs with --shard" in ctatlas("status", atlas.place.root, "--sync").err
+        table = (atlas.place.root / "failures.csv").read_text().splitlines()
+        assert [row.split(",")[0] for row in table] == ["case", "a", "b"]
+        assert [path.name for path in atlas.place.root.glob("failures-*")] == ["failures-3-of-3.csv"]
+        assert ctatlas("assemble", atlas.place.root, "--shard", "2/2").code == 3
+        for path, content in zip(labels, sound, strict=True):
+            path.write_bytes(content)
+        for shard in ("1/2", "2/2"):
+            assert ctatlas("assemble", atlas.place.root, "--shard", shard).code == 0
+        assert [path.name for path in atlas.place.root.glob("failures-*")] == ["failures-3-of-3.csv"]
+
 
 class TestOneAfterTheOther:
     def test_the_index_knows_at_once(self, ctatlas: Terminal, atlas: Atlas) -> None:

@@ -228,14 +228,14 @@ def _finish(call: _Call, planned: Plan, added: Sequence[Added], *, as_json: bool
     """Say what was added, write the table of what was not, and return the exit code."""
     from ctatlas.commands.console import say, say_json, say_table, tell
     from ctatlas.errors import ScanError
-    from ctatlas.execution import FAILURES, Outcome, write_failures
+    from ctatlas.execution import FAILURES, Outcome, failures_of_job, write_failures
 
     root = call.atlas.place.root
     failed = [one for one in added if one.state in _NOT_ADDED]
     if len(failed) == len(added) == 1:
         raise ScanError(failed[0].reason)
     rows = [Outcome(one.name, root, "failed", stage=one.stage or one.state, reason=one.reason) for one in failed]
-    name = FAILURES if call.shard is None else f"failures-{call.shard.number}-of-{call.shard.total}.csv"
+    name = FAILURES if call.shard is None else failures_of_job(call.shard.number, call.shard.total)
     write_failures(root, rows, name)
     if as_json:
         cases = [

@@ -61,7 +61,7 @@ def run_tasks(
     Parameters
     ----------
     tasks : sequence of Task
-        A single one that fails raises; of several each failure is a row of `failures.csv`.
+        A single one that fails raises; of several, and of a job's share, each failure is a row of a table.
     out : Path
         Where the table of failures goes.
     manner : Manner
@@ -74,7 +74,7 @@ def run_tasks(
     details : callable, optional
         What JSON tells of a case that was done beside its summary.
     """
-    if len(tasks) == 1:
+    if len(tasks) == 1 and failures == FAILURES:
         with showing_progress(quiet=manner.quiet) as progress:
             outcomes = [perform_one(tasks[0], progress=progress, do=do, patience=manner.patience)]
     else:

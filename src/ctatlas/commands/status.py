@@ -35,8 +35,13 @@ def status(
         tell(f"{atlas.place.catalog}: is missing; made anew from the files")
         sync = True
     if sync:
+        from ctatlas.execution import FAILURES, gather_failures
+
         with atlas.writing():
             faults, gone = atlas.synchronise()
+            n_failed = gather_failures(atlas.place.root)
+        if n_failed:
+            tell(f"{n_failed} failed in jobs with --shard: {atlas.place.root / FAILURES}")
         for line in (*faults, *(f"{case}: its folder is gone; no longer in the index" for case in gone)):
             tell(line)
     found = _ask(atlas, top)

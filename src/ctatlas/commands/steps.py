@@ -13,7 +13,7 @@ from ctatlas.atlas.shards import Shard
 from ctatlas.commands.cases import Details, Manner, run_tasks, say_plan, state_of
 from ctatlas.commands.console import say_table, tell
 from ctatlas.errors import AtlasError
-from ctatlas.execution import Outcome, Performer, Task, perform
+from ctatlas.execution import Outcome, Performer, Task, failures_of_job, perform
 
 TasksOf = Callable[[Atlas, list[CasePlace]], Sequence[Task]]
 
@@ -69,7 +69,7 @@ def run_step(
         cases = _cases(atlas, selection, shard)
         if shard is not None:
             tasks = tasks_of(atlas, cases)
-            failures = f"failures-{shard.number}-of-{shard.total}.csv"
+            failures = failures_of_job(shard.number, shard.total)
             if not tasks:
                 return 0
             return run_tasks(tasks, folder, manner, say_done or say_cases, do=do, failures=failures, details=details)

@@ -7,7 +7,7 @@ whether the disk will hold it all.
 """
 
 from ctatlas.execution.executors import Executor, LocalPool, ThisProcess
-from ctatlas.execution.failures import FAILURES, write_failures
+from ctatlas.execution.failures import FAILURES, failures_of_job, gather_failures, write_failures
 from ctatlas.execution.many import Patience, perform_all, perform_one
 from ctatlas.execution.perform import Outcome, Performer, done_before, perform, perform_in_place
 from ctatlas.execution.result import RECORD, result_folder, whole_record
@@ -26,6 +26,8 @@ __all__ = [
     "Task",
     "ThisProcess",
     "done_before",
+    "failures_of_job",
+    "gather_failures",
     "perform",
     "perform_all",
     "perform_in_place",

@@ -1,10 +1,10 @@
-"""The table of what failed: `failures.csv`, one row a case."""
+"""The table of what failed: `failures.csv`, one row a case; jobs that share the work have one each."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,16 +29,53 @@ def write_failures(folder: Path, outcomes: Iterable[Outcome], name: str = FAILUR
     """
     rows = [(outcome.case, outcome.stage, outcome.reason) for outcome in outcomes if outcome.state == "failed"]
     path = folder / name
-    if not rows:
-        if _is_ours(path):
-            with said_in_a_line(path):
-                path.unlink()
-        return
+    if rows:
+        _write(path, rows)
+    else:
+        _remove(path)
+
+
+def failures_of_job(number: int, total: int) -> str:
+    """Return what the table of one of several jobs is called."""
+    return f"failures-{number}-of-{total}.csv"
+
+
+def gather_failures(folder: Path) -> int:
+    """Make one `failures.csv` of the tables of jobs, and remove these; return how many rows they had.
+
+    Where jobs left none, nothing is altered.
+
+    Raises
+    ------
+    OutputError
+        When the folder can't be written to.
+    """
+    tables = [path for path in sorted(folder.glob("failures-*-of-*.csv")) if _is_ours(path)]
+    rows = sorted({row for path in tables for row in _rows(path)})
+    if rows:
+        _write(folder / FAILURES, rows)
+    for path in tables:
+        _remove(path)
+    return len(rows)
+
+
+def _rows(path: Path) -> list[tuple[str, ...]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [tuple(row) for row in csv.reader(file)][1:]
+
+
+def _remove(path: Path) -> None:
+    if _is_ours(path):
+        with said_in_a_line(path):
+            path.unlink()
+
+
+def _write(path: Path, rows: Iterable[Sequence[str]]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerows([_COLUMNS, *rows])
-    with said_in_a_line(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with said_in_a_line(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         file.write(text.getvalue().encode())
 
