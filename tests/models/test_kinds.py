@@ -4,7 +4,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from ctatlas.errors import ModelError
+from ctatlas.errors import InstallError, ModelError
 from ctatlas.models import kinds
 
 
@@ -19,7 +19,7 @@ def test_every_backend_can_be_called(kind: str) -> None:
 
 
 def test_an_unknown_kind_lists_the_known() -> None:
-    with pytest.raises(ModelError, match="no loader 'pickle'; known: onnx"):
+    with pytest.raises(ModelError, match="no loader 'pickle'; known: monai, onnx, universal"):
         kinds.loader("pickle")
 
 
@@ -28,3 +28,12 @@ def test_others_can_add_a_kind_but_not_replace_ours(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(kinds, "entry_points", lambda group: theirs if group == "ctatlas.loaders" else [])
     assert kinds.loader("new").__name__ == "loads"
     assert kinds.loader("onnx").__name__ == "load"
+
+
+def test_a_loader_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_module: str) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(kinds, "import_module", missing)
+    with pytest.raises(InstallError, match=r"the loader 'universal' needs torch, .*pip install 'ctatlas\[torch\]'"):
+        kinds.loader("universal")

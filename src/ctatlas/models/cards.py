@@ -79,6 +79,13 @@ class Weights(_Table):
         return file
 
 
+class Network(_Table):
+    """Which network the weights belong to, and what they don't show of it."""
+
+    kind: Text  # "segresnet", "swin-unetr", "unet", "unetr"; under another head "universal/…" or "class-heads/…"
+    options: dict[str, int | str] = Field(default_factory=dict)
+
+
 class Split(_Table):
     """The two structures that a class holds together."""
 
@@ -156,6 +163,7 @@ class ModelCard(_Table):
     input: Input
     window: Window
     weights: Weights
+    network: Network | None = None
     classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
     decide: Literal["argmax", "threshold"] = "argmax"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5

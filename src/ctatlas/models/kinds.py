@@ -8,12 +8,19 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
-from ctatlas.errors import ModelError
+from ctatlas.errors import InstallError, ModelError
 from ctatlas.models.cards import ModelCard
 from ctatlas.models.model import Backend, Model
 
-LOADERS = {"onnx": "ctatlas.models.loaders.onnx:load"}
+LOADERS = {
+    "monai": "ctatlas.models.loaders.monai:load",
+    "onnx": "ctatlas.models.loaders.onnx:load",
+    "universal": "ctatlas.models.loaders.universal:load",
+}
 BACKENDS = {"onnxruntime": "ctatlas.models.backends.onnxruntime:open_session"}
+
+# Packages that the light install lacks, and the extras that bring them.
+_EXTRAS = {"torch": "torch", "openvino": "openvino"}
 
 Loader = Callable[[ModelCard, Path], Model]
 BackendOpener = Callable[[bytes, int | None], Backend]
@@ -34,4 +41,10 @@ def _resolved(what: str, kind: str, ours: Mapping[str, str]) -> object:
     if kind not in known:
         raise ModelError(f"no {what} {kind!r}; known: {', '.join(sorted(known))}")
     module, _, function = known[kind].partition(":")
-    return getattr(import_module(module), function)
+    try:
+        return getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        extra = f"pip install 'ctatlas[{_EXTRAS[error.name]}]'"
+        raise InstallError(f"the {what} {kind!r} needs {error.name}, which is not installed: {extra}") from None

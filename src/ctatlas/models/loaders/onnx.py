@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from ctatlas.errors import ModelError
 from ctatlas.models.cards import ModelCard
 from ctatlas.models.kinds import backend
+from ctatlas.models.loaders.weights import checked_bytes
 from ctatlas.models.model import Backend, Model
 from ctatlas.settings import settings
 
@@ -21,15 +21,7 @@ def load(card: ModelCard, folder: Path) -> Model:
         When the file is missing, is not the one the card names by its hash, or is no network of the card's shape.
     """
     path = folder / card.weights.file
-    try:
-        weights = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: weights can't be read: {error.strerror}; get the model again") from None
-    if (found := hashlib.sha256(weights).hexdigest()) != card.weights.sha256:
-        raise ModelError(
-            f"{path}: sha256 is {found[:12]}…, its card says {card.weights.sha256[:12]}…: "
-            "the file is damaged or of another version; get the model again"
-        )
+    weights = checked_bytes(card, folder)
     try:
         engine = backend("onnxruntime")(weights, settings().threads)
     except ModelError as error:

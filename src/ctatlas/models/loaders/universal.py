@@ -1,0 +1,36 @@
+"""Checkpoints of the Universal Model family: Universal Model, SuPreM, continual learning, in each of their layouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ctatlas.models.cards import ModelCard
+from ctatlas.models.loaders.networks import Opened, model_of, open_network
+from ctatlas.models.loaders.weights import checked_path
+from ctatlas.models.model import Model
+
+# The family was trained with MONAI 0.9.
+PATCH_MERGING = "monai<1.5"
+
+
+def load(card: ModelCard, folder: Path) -> Model:
+    """Read a card's weights and give them to the network they belong to.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing or another one, is no checkpoint, holds code, or doesn't fit its card.
+    """
+    path = checked_path(card, folder)
+    return model_of(card, path, open_checkpoint(path, card))
+
+
+def open_checkpoint(path: Path, card: ModelCard | None = None) -> Opened:
+    """Open a checkpoint, with a card or without, with the account of its weights.
+
+    Raises
+    ------
+    ModelError
+        As `load`.
+    """
+    return open_network(path, card, {"swin-unetr": {"patch_merging": PATCH_MERGING}})
