@@ -7,7 +7,7 @@ from ctatlas.commands.app import HEADINGS
 from tests.support_command import Terminal
 
 COMMANDS = [[name] for commands in HEADINGS.values() for name in commands]
-PARTS = [["models", "list"], ["models", "info"], ["synth", "phantom"]]
+PARTS = [["models", "list"], ["models", "info"], ["models", "logits"], ["synth", "phantom"]]
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """Model cards, registry, loaders, backends; `networks/` holds the torch modules.
 
 `cards` says what a model needs and gives, `registry` finds it by name or folder, `kinds` picks the loader and the
-backend, `model` is what comes out. `data/` holds the models that the package brings.
+backend, `model` is what comes out, `logits` runs one patch through it. `data/` holds the models that the package
+brings.
 """
 
 from ctatlas.models.cards import ModelCard, read_card

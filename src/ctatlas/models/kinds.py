@@ -6,16 +6,24 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ctatlas.errors import InstallError, ModelError
 from ctatlas.models.cards import ModelCard
 from ctatlas.models.model import Backend, Model
 
+if TYPE_CHECKING:
+    from ctatlas.models.loaders.networks import Opened
+
 LOADERS = {
     "monai": "ctatlas.models.loaders.monai:load",
     "onnx": "ctatlas.models.loaders.onnx:load",
     "universal": "ctatlas.models.loaders.universal:load",
+}
+# How loaders of checkpoints open a bare file, without a card.
+CHECKPOINTS = {
+    "monai": "ctatlas.models.loaders.monai:open_checkpoint",
+    "universal": "ctatlas.models.loaders.universal:open_checkpoint",
 }
 BACKENDS = {"onnxruntime": "ctatlas.models.backends.onnxruntime:open_session"}
 
@@ -23,6 +31,7 @@ BACKENDS = {"onnxruntime": "ctatlas.models.backends.onnxruntime:open_session"}
 _EXTRAS = {"torch": "torch", "openvino": "openvino"}
 
 Loader = Callable[[ModelCard, Path], Model]
+CheckpointOpener = Callable[[Path, ModelCard | None, Mapping[str, object] | None], "Opened"]
 BackendOpener = Callable[[bytes, int | None], Backend]
 
 
@@ -34,6 +43,11 @@ def loader(kind: str) -> Loader:
 def backend(kind: str) -> BackendOpener:
     """Return the function that opens the bytes of an ONNX file, with that many threads, in one engine."""
     return cast("BackendOpener", _resolved("backend", kind, BACKENDS))
+
+
+def checkpoint_opener(kind: str) -> CheckpointOpener:
+    """Return the function that opens a bare checkpoint, for one kind of weights."""
+    return cast("CheckpointOpener", _resolved("checkpoint", kind, CHECKPOINTS))
 
 
 def _resolved(what: str, kind: str, ours: Mapping[str, str]) -> object:

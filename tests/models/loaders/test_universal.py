@@ -113,7 +113,11 @@ def test_a_card_and_its_checkpoint_make_a_model(tmp_path: Path) -> None:
         ("", {"names": ("liver", "spleen")}, "classes: 4 in the file, 2 on the card"),
         ("", {"channels": "[{clip = [0, 1]}, {clip = [0, 1]}]"}, "channels: 1 in the file, 2 on the card"),
         ("", {"window": [32, 30, 32]}, r"multiples of 4, the card says \(32, 30, 32\)"),
-        ('[network]\nkind = "segresnet"\noptions = {width = 9}', {}, "options of its card .*: width; it takes groups"),
+        (
+            '[network]\nkind = "segresnet"\noptions = {width = 9}',
+            {},
+            "options that a segresnet .*: width; it takes groups",
+        ),
         ('[network]\nkind = "segresnet"\noptions = {groups = 3}', {}, "no segresnet can be made"),
     ],
 )

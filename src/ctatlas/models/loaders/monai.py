@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -31,8 +32,8 @@ def load(card: ModelCard, folder: Path) -> Model:
     return model_of(card, path, open_checkpoint(path, card))
 
 
-def open_checkpoint(path: Path, card: ModelCard | None = None) -> Opened:
-    """Open a checkpoint or a packed bundle, with the account of its weights.
+def open_checkpoint(path: Path, card: ModelCard | None = None, options: Mapping[str, object] | None = None) -> Opened:
+    """Open a checkpoint or a packed bundle, by its card or by options, with the account of its weights.
 
     Raises
     ------
@@ -41,9 +42,9 @@ def open_checkpoint(path: Path, card: ModelCard | None = None) -> Opened:
     """
     root = _root_of_bundle(path)
     if root is None:
-        return open_network(path, card)
+        return open_network(path, card, options)
     with tempfile.TemporaryDirectory(prefix="ctatlas-") as place:
-        return open_network(_unpacked(path, root, Path(place)), card)
+        return open_network(_unpacked(path, root, Path(place)), card, options)
 
 
 def _root_of_bundle(path: Path) -> str | None:

@@ -30,7 +30,12 @@ class Opened:
     account: Account
 
 
-def open_network(path: Path, card: ModelCard | None = None, defaults: Mapping[str, Options] | None = None) -> Opened:
+def open_network(
+    path: Path,
+    card: ModelCard | None = None,
+    options: Mapping[str, object] | None = None,
+    defaults: Mapping[str, Options] | None = None,
+) -> Opened:
     """Recognise a checkpoint's network and give it its weights, by name and shape.
 
     Parameters
@@ -39,6 +44,8 @@ def open_network(path: Path, card: ModelCard | None = None, defaults: Mapping[st
         A torch checkpoint.
     card : ModelCard, optional
         What it should be; its `network` tells what weights don't show.
+    options : mapping, optional
+        What weights don't show, said without a card.
     defaults : mapping, optional
         Trunk → options that weights don't show, where the card doesn't say them either.
 
@@ -49,7 +56,7 @@ def open_network(path: Path, card: ModelCard | None = None, defaults: Mapping[st
     """
     state = normalised(read_checkpoint(path))
     try:
-        layout = _completed(layout_of(state), card, defaults or {})
+        layout = _completed(layout_of(state), card, options or {}, defaults or {})
         if card and (faults := _misfits(card, layout)):
             raise ModelError(f"does not fit its card: {'; '.join(faults)}")
         with torch.device("meta"):  # no memory before names and shapes have been compared
@@ -77,25 +84,27 @@ def model_of(card: ModelCard, path: Path, opened: Opened) -> Model:
     return Model(card, opened.backend)
 
 
-def _completed(layout: Layout, card: ModelCard | None, defaults: Mapping[str, Options]) -> Layout:
+def _completed(
+    layout: Layout, card: ModelCard | None, options: Mapping[str, object], defaults: Mapping[str, Options]
+) -> Layout:
     """Add what the weights don't show."""
-    said = dict(card.network.options) if card and card.network else {}
+    said = dict(options) | (dict(card.network.options) if card and card.network else {})
     allowed = {name for name, trunk in _UNSEEN.items() if trunk == layout.trunk}
     if unknown := sorted(set(said) - allowed):
         raise ModelError(
-            f"options of its card that a {layout.trunk} doesn't take: {', '.join(unknown)}; "
+            f"options that a {layout.trunk} doesn't take: {', '.join(unknown)}; "
             f"it takes {', '.join(sorted(allowed)) or 'none'}, the rest is read off the weights"
         )
-    options = dict(defaults.get(layout.trunk, {})) | said
+    full = dict(defaults.get(layout.trunk, {})) | said
     if layout.trunk == "unetr" and card:
-        options["window"] = card.window.shape
-    if layout.trunk == "swin-unetr" and options.get("patch_merging") not in PATCH_MERGINGS:
+        full["window"] = card.window.shape
+    if layout.trunk == "swin-unetr" and full.get("patch_merging") not in PATCH_MERGINGS:
         raise ModelError(
             "the weights of a Swin UNETR don't show which patch merging they were trained with; expected "
             f"network.options.patch_merging in its card, one of {', '.join(PATCH_MERGINGS)}, "
-            f"found {options.get('patch_merging')!r}"
+            f"found {full.get('patch_merging')!r}"
         )
-    return replace(layout, options=layout.options | options)
+    return replace(layout, options=layout.options | full)
 
 
 def _misfits(card: ModelCard, layout: Layout) -> list[str]:

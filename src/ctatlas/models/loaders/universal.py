@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ctatlas.models.cards import ModelCard
@@ -25,12 +26,12 @@ def load(card: ModelCard, folder: Path) -> Model:
     return model_of(card, path, open_checkpoint(path, card))
 
 
-def open_checkpoint(path: Path, card: ModelCard | None = None) -> Opened:
-    """Open a checkpoint, with a card or without, with the account of its weights.
+def open_checkpoint(path: Path, card: ModelCard | None = None, options: Mapping[str, object] | None = None) -> Opened:
+    """Open a checkpoint, by its card or by options that stand for one, with the account of its weights.
 
     Raises
     ------
     ModelError
         As `load`.
     """
-    return open_network(path, card, {"swin-unetr": {"patch_merging": PATCH_MERGING}})
+    return open_network(path, card, options, {"swin-unetr": {"patch_merging": PATCH_MERGING}})
