@@ -50,7 +50,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OutputError:
         raise
     except OSError as error:
@@ -58,7 +58,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise OutputError(f"{path}: cannot be written: {reason}.") from error
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Make a rename outlive a power cut; not every file system allows it, and then it is not needed."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +13,7 @@ from ctatlas.atlas.atlas import Atlas
 from ctatlas.atlas.layout import CasePlace, member_of
 from ctatlas.atlas.records import CaseRecord, OriginalRecord, read_record, write_record
 from ctatlas.atlas.revise.store import take_over
+from ctatlas.atomic import flush_folder
 from ctatlas.errors import OutputError
 
 STAGES = ".adding"  # a folder in the atlas: renaming works only on one disk
@@ -84,11 +83,11 @@ def _move(stage: Path, place: CasePlace, record: CaseRecord) -> None:
     try:
         write_record(record, stage / place.record.name)
         for part in ("original", "predictions", "revisions"):
-            _flush(stage / part)
-        _flush(stage)
+            flush_folder(stage / part)
+        flush_folder(stage)
         place.folder.parent.mkdir(exist_ok=True)
         stage.rename(place.folder)
-        _flush(place.folder.parent)
+        flush_folder(place.folder.parent)
     except OutputError:
         raise
     except OSError as error:
@@ -135,7 +134,7 @@ def _give(place: CasePlace, entry: Entry, record: CaseRecord) -> str:
         try:
             target.parent.mkdir(exist_ok=True)
             folder.rename(target)
-            _flush(target.parent)
+            flush_folder(target.parent)
         except OSError as error:
             raise OutputError(f"{target}: can't be put there ({error.strerror})") from error
     got = {
@@ -163,9 +162,9 @@ def _give_labels(place: CasePlace, entry: Entry, record: CaseRecord) -> bool:
         return False
     changes: dict[str, object] = {"label_set": record.label_set, "split": old.split or record.split}
     try:
-        _flush(staged)
+        flush_folder(staged)
         staged.rename(place.original)
-        _flush(place.folder)
+        flush_folder(place.folder)
     except OSError as error:
         raise OutputError(f"{place.original}: can't be put there ({error.strerror})") from error
     write_record(old.model_copy(update=changes), place.record)
@@ -178,13 +177,3 @@ def _same_labels(place: CasePlace, entry: Entry) -> bool:
         return False
     old, new = (read_record(OriginalRecord, path) for path in paths)
     return old.masks == new.masks
-
-
-def _flush(folder: Path) -> None:
-    """Wait until the disk has a folder's names; not every system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
