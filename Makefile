@@ -21,8 +21,8 @@ help:
 demo: .venv-light/.ready ## segment the sample scan with the light install → demo-output/
 	$(LIGHT)/ctatlas demo demo-output
 
-test: .venv/.ready oracles ## the whole suite, but for what needs a GPU
-	$(DEV)/pytest -n $(JOBS) -m "not gpu"
+test: .venv/.ready oracles ## the whole suite, but for what needs a GPU or half an hour
+	$(DEV)/pytest -n $(JOBS) -m "not soak and not gpu"
 
 oracles: # programs of Debian that some tests ask; where they can't be had those tests skip
 	@scripts/install_oracles.sh

@@ -26,7 +26,7 @@ def test_float32_gives_the_published_logits(name: str) -> None:
     assert found.largest < 5e-5  # where the published modules themselves, in float32, are up to 3.1e-5 off
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_float64_gives_the_published_logits(name: str) -> None:
     assert deviation(name, torch.float64).largest < 1e-8
