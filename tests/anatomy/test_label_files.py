@@ -190,7 +190,7 @@ def test_no_name_leads_out_of_a_folder(tmp_path: Path) -> None:
 )
 def test_any_json_is_a_label_set_or_refused(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     try:
-        found = read(tmp_path_factory.getbasetemp(), content)
+        found = read(tmp_path_factory.mktemp("read"), content)
     except ModelError:
         return
     assert found.labels

@@ -141,6 +141,15 @@ def test_single_files_belong_together_whatever_they_are_called(tmp_path):
     assert {row.structure for row in found.measurements} == {f"label_{n}" for n in (1, 2, 3, 4)}
 
 
+def test_what_lies_around_a_folder_names_no_numbers_in_it(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "liver": "of another program"}}')
+    (tmp_path / "masks").mkdir()
+    for name in ("truth", "model"):
+        write_labels(labels(), grid(), tmp_path / "masks" / f"{name}.nii.gz")
+    found = ctatlas.evaluate(tmp_path / "masks/truth.nii.gz", tmp_path / "masks/model.nii.gz", **DSC)
+    assert {row.structure for row in found.measurements} == {f"label_{n}" for n in (1, 2, 3, 4)}
+
+
 def test_what_is_written_is_what_was_found(two_cases, tmp_path):
     out = tmp_path / "out"
     found = ctatlas.evaluate(

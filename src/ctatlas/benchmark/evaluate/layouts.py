@@ -275,7 +275,9 @@ def _with_scan(folder: Path, masks: Path) -> CaseMasks:
 
 def _names_beside(folder: Path) -> str | None:
     """Return the file that names the numbers of a folder's label maps."""
-    places = (folder / _DESCRIPTION, folder / "labels.json", folder.parent / _DESCRIPTION)
+    places = [folder / _DESCRIPTION, folder / "labels.json"]
+    if folder.name.startswith("labels"):  # nnU-Net's labelsTr
+        places.append(folder.parent / _DESCRIPTION)
     return next((str(file) for file in places if file.is_file()), None)
 
 
