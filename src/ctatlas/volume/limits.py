@@ -13,6 +13,8 @@ import numpy as np
 from ctatlas.errors import ScanError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ctatlas.volume.grid import Grid
 
 AT_MOST_VOXELS = 2**31
@@ -60,14 +62,18 @@ def check_shape(shape: tuple[int, ...], itemsize: int, where: str) -> None:
         )
 
 
+def check_spacing(spacing_mm: Sequence[float], where: str) -> None:
+    """Refuse distances between voxels that no scanner makes."""
+    if min(spacing_mm) < AT_LEAST_SPACING_MM or max(spacing_mm) > AT_MOST_SPACING_MM:
+        raise ScanError(
+            f"{where}: spacing is {' x '.join(f'{mm:.4g}' for mm in spacing_mm)} mm; expected "
+            f"{AT_LEAST_SPACING_MM:g} to {AT_MOST_SPACING_MM:g} mm. The header is broken or its unit is not mm."
+        )
+
+
 def check_grid(grid: Grid, where: str, *, allow_shear: bool = False) -> None:
     """Refuse what no scanner makes: shear, spacing beyond 0.0001 to 50 mm, voxels further than 10 m from the origin."""
-    spacing = grid.spacing_mm
-    if min(spacing) < AT_LEAST_SPACING_MM or max(spacing) > AT_MOST_SPACING_MM:
-        raise ScanError(
-            f"{where}: spacing is {' x '.join(f'{mm:.4g}' for mm in spacing)} mm; expected {AT_LEAST_SPACING_MM:g} to "
-            f"{AT_MOST_SPACING_MM:g} mm. The header is broken or its unit is not mm."
-        )
+    check_spacing(grid.spacing_mm, where)
     if grid.is_sheared and not allow_shear:
         raise ScanError(
             f"{where}: voxel axes are not at right angles (gantry tilt or shear); expected an orthogonal "

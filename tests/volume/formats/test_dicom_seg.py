@@ -370,6 +370,10 @@ def aside(seg: Dataset) -> None:
     seg.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0].ImagePositionPatient[0] += 53
 
 
+def flat(seg: Dataset) -> None:
+    seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = ["1e-30", "0.5"]
+
+
 def other_segment(seg: Dataset) -> None:
     seg.PerFrameFunctionalGroupsSequence[2].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 7
 
@@ -377,6 +381,7 @@ def other_segment(seg: Dataset) -> None:
 DAMAGE: dict[str, tuple[Any, str]] = {
     "frames far apart": (far_apart, "claims 7 x 9 x|unevenly"),
     "a frame beside the others": (aside, r"do not lie on top of each other .* aside\); expected one stack"),
+    "pixels without a height": (flat, r"spacing is 1e-30 x 0\.5 mm"),
     "a segment nobody described": (other_segment, "segment 7, which it does not describe"),
     "another frame of reference": (lambda seg: setattr(seg, "FrameOfReferenceUID", "1.2.3"), "frame of reference"),
     "more frames than described": (lambda seg: setattr(seg, "NumberOfFrames", 100_000), "describes 6 frames"),
@@ -393,7 +398,7 @@ def test_damaged_files_are_refused_in_a_line(tmp_path: Path, damage: str) -> Non
     change, words = DAMAGE[damage]
     scan, path = written(tmp_path, change)
     with pytest.raises(ScanError, match=words):
-        read_dicom_seg(path, None if change in (far_apart, aside) else scan)
+        read_dicom_seg(path, None if change in (far_apart, aside, flat) else scan)
 
 
 def test_masks_of_another_place_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.path import Path as Polygon
+from pydicom.errors import BytesLengthException
 
 from ctatlas.volume import Grid, Segmentation
 from tests.volume.mutations.mutate import Mutation
@@ -79,7 +80,8 @@ def _segmented(header: pydicom.Dataset, grid: Grid) -> tuple[Inside, bool]:
     """Return what the frames of a SEG hold; each is on the slice of the grid that it lies next to."""
     try:
         pixels = header.pixel_array.reshape(-1, header.Rows, header.Columns)
-    except (ValueError, AttributeError, TypeError):  # pydicom wants elements that say nothing of masks
+    except (ValueError, AttributeError, TypeError, NotImplementedError, BytesLengthException):
+        # pydicom wants elements that say nothing of masks
         return lambda places: np.array([np.ones(len(places), bool), np.zeros(len(places), bool)]), False
     held = pixels > 0
     if header.SegmentationType == "FRACTIONAL":

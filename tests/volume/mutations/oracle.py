@@ -114,8 +114,9 @@ def nrrd(content: bytes) -> tuple[tuple[int, ...], np.ndarray] | None:
     if "space origin" in fields:
         theirs[:3, 3] = [float(x) for x in fields["space origin"].strip("() ").split(",")]
     theirs[:3] *= np.broadcast_to(turn, 3)[:, None]
-    sizes = sorted(zip(map(int, fields["sizes"].split()), vectors, strict=False), key=lambda axis: axis[1] == "none")
-    return tuple(n for n, _ in sizes), theirs  # those in space first
+    sizes = [int(float(n)) for n in fields["sizes"].split()]
+    axes = sorted(zip(sizes, vectors, strict=False), key=lambda axis: axis[1] == "none")
+    return tuple(n for n, _ in axes), theirs  # those in space first
 
 
 def metaimage(content: bytes) -> tuple[tuple[int, ...], np.ndarray] | None:

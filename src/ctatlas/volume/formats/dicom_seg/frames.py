@@ -16,7 +16,7 @@ import numpy as np
 from ctatlas.errors import ScanError
 from ctatlas.volume.formats.dicom.codes import StructureCode, first_code, structure_of
 from ctatlas.volume.formats.dicom.files import parser_errors, quietly
-from ctatlas.volume.limits import AT_MOST_FILE_BYTES, AT_MOST_SLICE_PIXELS
+from ctatlas.volume.limits import AT_MOST_FILE_BYTES, AT_MOST_SLICE_PIXELS, check_spacing
 from ctatlas.volume.names import unique_names
 
 if TYPE_CHECKING:
@@ -165,6 +165,8 @@ def _understood(dataset: Dataset, where: str) -> SegFile:
             "expected a segmentation of a CT."
         )
     measures = _same_for_all(groups, shared, "PixelMeasuresSequence", "PixelSpacing", where)
+    spacing_mm = _floats(measures, "PixelSpacing", 2)
+    check_spacing(spacing_mm, where)
     frames = tuple(
         Frame(n, 0 if kind == "LABELMAP" else _segment_of(one, shared), _origin(one, shared))
         for n, one in enumerate(groups)
@@ -181,7 +183,7 @@ def _understood(dataset: Dataset, where: str) -> SegFile:
             "ImageOrientationPatient",
             6,
         ),
-        spacing_mm=_floats(measures, "PixelSpacing", 2),
+        spacing_mm=spacing_mm,
         gap_mm=_gap(measures),
         rows=rows,
         columns=columns,
