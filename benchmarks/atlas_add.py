@@ -108,7 +108,8 @@ def compare(scans: dict[str, Volume]) -> None:
     """Print how alike different scans are at most, and copies at least."""
     pictures = {name: fingerprint(scan) for name, scan in scans.items()}
     different = [likeness(pictures[one], pictures[other]) for one, other in combinations(pictures, 2)]
-    print(f"different scans: at most {max(different):.3f} (n = {len(different)} pairs); threshold {NEARLY}")
+    if different:
+        print(f"different scans: at most {max(different):.3f} (n = {len(different)} pairs); threshold {NEARLY}")
     likenesses: dict[str, list[float]] = {}
     for name, scan in scans.items():
         for what, copy in copies_of(scan.reoriented("RAS")).items():

@@ -143,9 +143,12 @@ HEADERS = {"nifti": nifti, "nrrd": nrrd, "metaimage": metaimage}
 def parsed(content: bytes, *, pixels: bool = False) -> pydicom.Dataset | None:
     """Parse with pydicom alone; None for what it cannot, such as a broken length of the meta group."""
     try:
-        return pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
+        header = pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
     except (NotImplementedError, BytesLengthException):
         return None
+    if any(tag.group == 0 for tag in header.keys()):  # noqa: SIM118 - the elements themselves may not be readable
+        return None  # taken for a message of a network, and not read to its end
+    return header
 
 
 def _dicom(files: Mapping[str, bytes], scan: Volume) -> str:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from ctatlas.volume import Grid
 
-# Green and magenta differ in lightness, too, for whoever sees colours differently. Source: reference, figure F12.
+# Green and magenta differ in lightness, too, for whoever sees colours differently.
+# Source: reference/metrics-benchmark.md §6.
 OF_REFERENCE, OF_PREDICTION = "#3ddc84", "#ff5ccd"
 _MARGIN_MM = 25.0
 _AT_LEAST_MM = 60.0  # of every side of the part that is shown

@@ -50,8 +50,8 @@ def read_results(folder: Path, only: Sequence[str] = ()) -> tuple[Results, list[
         measured += found
         flags += faults
     if not measured:
-        reason = f": {flags[0].message}" if flags else ""
-        raise TableError(f"{folder}: no model with results{reason}; {_EXPECTED} in a folder a model")
+        reason = f"{flags[0].model}: {flags[0].message}" if flags else _EXPECTED
+        raise TableError(f"{folder}: no model with results in a folder of its own; {reason}")
     results, more = joined(measured)
     return results, [*flags, *more]
 
