@@ -65,11 +65,18 @@ class Window(_Table):
 
 
 class Weights(_Table):
-    """The file of weights beside the card."""
+    """The file of weights beside the card.
+
+    Where nobody has published its hash, the hash of the file that was first pulled or imported stands in the record
+    beside the card (`ctatlas.models.records`).
+    """
 
     file: Text
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     loader: Text = "onnx"
+    sources: tuple[
+        Text, ...
+    ] = ()  # https:// or hf://owner/repository[@revision]/path; the first that gives it is taken
 
     @field_validator("file")
     @classmethod
@@ -157,6 +164,8 @@ class ModelCard(_Table):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?$")]
     version: Text
     license: Text
+    license_url: str = ""
+    commercial_use: Literal["yes", "no", "unknown"] = "unknown"  # as the licence says it; never guessed
     description: Text
     not_for: Text
     citation: str = ""

@@ -9,6 +9,7 @@ from ctatlas.errors import ModelError
 from ctatlas.models.cards import CARD_FILE, ModelCard, read_card
 from ctatlas.models.kinds import loader
 from ctatlas.models.model import Model
+from ctatlas.models.records import with_recorded_hash
 from ctatlas.settings import settings
 
 _BUNDLED = Path(__file__).with_name("data")
@@ -27,7 +28,7 @@ def card(name_or_path: str | Path) -> ModelCard:
     ModelError
         When there is no such model, or its card is broken.
     """
-    return read_card(_folder(name_or_path) / CARD_FILE)
+    return _card_in(_folder(name_or_path))
 
 
 def load(name_or_path: str | Path) -> Model:
@@ -39,8 +40,12 @@ def load(name_or_path: str | Path) -> Model:
         When there is no such model, or its card or weights are broken.
     """
     folder = _folder(name_or_path)
-    found = read_card(folder / CARD_FILE)
+    found = _card_in(folder)
     return loader(found.weights.loader)(found, folder)
+
+
+def _card_in(folder: Path) -> ModelCard:
+    return with_recorded_hash(read_card(folder / CARD_FILE), folder)
 
 
 def _folder(name_or_path: str | Path) -> Path:

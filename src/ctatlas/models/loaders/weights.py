@@ -15,7 +15,7 @@ def checked_bytes(card: ModelCard, folder: Path) -> bytes:
     Raises
     ------
     ModelError
-        When the file is missing, or is not the one the card names by its hash.
+        When the file is missing, or is not the one that the card, or the record beside it, names by its hash.
     """
     path = folder / card.weights.file
     try:
@@ -48,6 +48,11 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
 
 
 def _compare(path: Path, found: str, card: ModelCard) -> None:
+    if card.weights.sha256 is None:
+        raise ModelError(
+            f"{path}: neither its card nor a record beside it says the sha256 of these weights; "
+            f"'ctatlas models import {path.parent}' records it"
+        )
     if found != card.weights.sha256:
         raise ModelError(
             f"{path}: sha256 is {found[:12]}…, its card says {card.weights.sha256[:12]}…: "

@@ -1,0 +1,53 @@
+"""`ctatlas models info`: what a model's card says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctatlas.commands.console import say, say_json, say_table
+from ctatlas.commands.options import AsJson, Debug
+
+if TYPE_CHECKING:
+    from ctatlas.models import ModelCard
+
+EXAMPLE = "ctatlas models info ctatlas/base"
+
+
+def info(
+    model: Annotated[str, typer.Argument(help="A model's name, or its folder.")],
+    *,
+    json: AsJson = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Show a model's card: what it finds and how well, what it needs, whose data it learned from."""
+    from ctatlas.models import card
+
+    found = card(model)
+    if json:
+        say_json(found.model_dump(mode="json") | {"structures": found.structures})
+        return
+    say(f"{found.name} {found.version}: {found.description}")
+    say(f"Not for {found.not_for}")
+    spacing = " x ".join(f"{mm:g}" for mm in found.input.spacing_mm)
+    say(f"Works at {spacing} mm, in windows of {' x '.join(map(str, found.window.shape))} voxels.\n")
+    figures = _figures(found)
+    say_table(
+        ["structure", "status", "evidence"],
+        [[name, status.replace("_", " "), figures.get(name, "")] for name, status in found.structures.items()],
+    )
+    say(f"\nLicence: {found.license}")
+    if found.citation:
+        say(f"Cite: {found.citation}")
+    for source in found.attribution:
+        say(f"Data: {source.text}")
+
+
+def _figures(card: ModelCard) -> dict[str, str]:
+    """Write the evidence for each structure in a line: metric, value, data and the number of cases behind it."""
+    lines: dict[str, list[str]] = {}
+    for each in card.evidence:
+        text = f"{each.metric} {each.value:.3f} on {each.data} (n = {each.n})"
+        lines.setdefault(each.structure, []).append(text + (f", {each.note}" if each.note else ""))
+    return {structure: "; ".join(texts) for structure, texts in lines.items()}
