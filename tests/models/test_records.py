@@ -33,7 +33,7 @@ def test_a_record_is_read_as_it_was_written(unhashed: Path) -> None:
 
 
 def test_weights_of_unknown_hash_are_not_loaded(unhashed: Path) -> None:
-    with pytest.raises(ModelError, match="neither its card nor a record .* 'ctatlas models import"):
+    with pytest.raises(ModelError, match=r"neither its card nor a record .* 'ctatlas models import"):
         load(unhashed)
 
 
@@ -45,7 +45,7 @@ def test_the_recorded_hash_stands_in_for_the_cards(unhashed: Path) -> None:
 
 def test_weights_that_changed_since_are_refused(unhashed: Path) -> None:
     write_record(unhashed, record(unhashed, sha256="0" * 64))
-    with pytest.raises(ModelError, match="sha256 is .*the file is damaged or of another version"):
+    with pytest.raises(ModelError, match=r"sha256 is .*the file is damaged or of another version"):
         load(unhashed)
 
 
