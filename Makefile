@@ -68,10 +68,11 @@ light-size: build/wheel-env/.ready ## what the light install takes, from a wheel
 clean: ## forget environments and results
 	rm -rf .venv .venv-light build dist demo-output .mypy_cache .ruff_cache .pytest_cache
 
-.venv/.ready: pyproject.toml
+.venv/.ready: pyproject.toml tests/nnunetv2.txt
 	$(call environment,.venv)
 	$(DEV)/python -m pip install --quiet $(TORCH)
 	$(DEV)/python -m pip install --quiet --editable ".[dev,docs]"
+	$(DEV)/python -m pip install --quiet --no-deps --requirement tests/nnunetv2.txt
 	touch $@
 
 .venv-light/.ready: pyproject.toml
