@@ -41,16 +41,39 @@ def read_checkpoint(path: Path) -> State:
     ModelError
         When the file is no checkpoint, is cut short, or holds code.
     """
+    return weights_of(path, read_whole_checkpoint(path))
+
+
+def read_whole_checkpoint(path: Path) -> object:
+    """Return all that a checkpoint holds, without running anything; tensors are read from the disk as they are used.
+
+    Raises
+    ------
+    ModelError
+        When the file is no checkpoint, is cut short, or holds code.
+    """
     _look(path)
     try:
         with torch.serialization.safe_globals(_HARMLESS):
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return cast(
+                "object", torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            )
     except pickle.UnpicklingError as error:
         raise ModelError(f"{path}: {_refused(str(error))}") from None
     except MemoryError:
         raise ModelError(f"{path}: says that it holds more than fits in memory; get the file again") from None
     except Exception as error:  # noqa: BLE001  a broken pickle raises whatever its bytes happen to ask for
         raise ModelError(f"{path}: {_broken(str(error))}") from None
+
+
+def weights_of(path: Path, found: object) -> State:
+    """Return the tensors by name in what a checkpoint holds; wrappers' prefixes are taken off.
+
+    Raises
+    ------
+    ModelError
+        When there are none.
+    """
     return _unwrapped(_tensors(path, found))
 
 

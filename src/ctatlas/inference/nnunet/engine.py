@@ -1,0 +1,66 @@
+"""The stages in their order: an array as a reader gives it and a model folder → labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctatlas.inference.nnunet.export import export_labels
+from ctatlas.inference.nnunet.logits import AS_NNUNET, Windowing, predict_logits
+from ctatlas.inference.nnunet.prepare import prepare
+from ctatlas.models.nnunet import FINAL, Fold, NnunetNetworks, load_networks, open_folder
+from ctatlas.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def predict_nnunet(
+    image: np.ndarray,
+    spacing: Sequence[float],
+    folder: Path | str | NnunetNetworks,
+    *,
+    folds: Sequence[Fold] | None = None,
+    checkpoint: str = FINAL,
+    previous: np.ndarray | None = None,
+    how: Windowing = AS_NNUNET,
+    progress: Progress = SILENT,
+) -> np.ndarray:
+    """Find the labels of one scan with a model folder of nnU-Net, as nnU-Net would.
+
+    Parameters
+    ----------
+    image : (c, z, y, x)
+        Channels in the order of dataset.json, axes as the reader that the plans name gives them. Nothing is turned.
+    spacing : (3,) float
+        Of z, y, x in mm.
+    folder : Path, str or NnunetNetworks
+        A model folder; or what `ctatlas.models.nnunet.load_networks` made of one, for many scans.
+    folds, checkpoint
+        As in `load_networks`; of no use for networks that are loaded.
+    previous : (z, y, x) int, optional
+        The labels of the former stage, for a cascade.
+    how : Windowing, optional
+        How windows are laid, mirrored and summed.
+    progress : Progress, optional
+
+    Returns
+    -------
+    (z, y, x) uint8 or uint16
+        Labels as dataset.json numbers them, on the scan's grid.
+
+    Raises
+    ------
+    ModelError
+        When the folder or its weights are broken, or nnU-Net's networks of that kind are not known here.
+    ScanError
+        When the image has another number of channels than the model reads.
+    """
+    networks = (
+        folder if isinstance(folder, NnunetNetworks) else load_networks(open_folder(Path(folder)), folds, checkpoint)
+    )
+    opened = networks.folder
+    prepared = prepare(image, spacing, opened, previous)
+    logits = predict_logits(prepared.inputs, networks, how, progress=progress)
+    return export_labels(logits, prepared.way, opened.chosen, opened.dataset)

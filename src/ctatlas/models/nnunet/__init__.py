@@ -1,0 +1,27 @@
+"""Model folders of nnU-Net version 2, read without its package and without running anything in them.
+
+`plans` and `dataset` read the two JSON files, `folder` finds them, the folds and the checkpoints, `networks` builds
+the networks that plans tell and gives them their weights; `ctatlas.inference.nnunet` runs them.
+"""
+
+from ctatlas.models.nnunet.dataset import Dataset, read_dataset
+from ctatlas.models.nnunet.folder import FINAL, Fold, NnunetFolder, is_nnunet_folder, model_folders, open_folder
+from ctatlas.models.nnunet.networks import NnunetNetworks, load_networks
+from ctatlas.models.nnunet.plans import Configuration, Plans, Resampling, read_plans
+
+__all__ = [
+    "FINAL",
+    "Configuration",
+    "Dataset",
+    "Fold",
+    "NnunetFolder",
+    "NnunetNetworks",
+    "Plans",
+    "Resampling",
+    "is_nnunet_folder",
+    "load_networks",
+    "model_folders",
+    "open_folder",
+    "read_dataset",
+    "read_plans",
+]
