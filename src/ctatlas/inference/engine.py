@@ -15,7 +15,7 @@ from ctatlas.inference.predict import predict
 from ctatlas.inference.prepare import prepare
 from ctatlas.inference.restore import Slab, restore
 from ctatlas.inference.view import AS_ITS_CARD_SAYS, View
-from ctatlas.models import Model
+from ctatlas.models import Model, ModelCard
 from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.scan import Volume
 from ctatlas.volume.segmentation import Segmentation
@@ -87,6 +87,15 @@ def infer(
         When the card asks for a calibrated structure that nothing here can find, or the network fails.
     """
     card = model.card
+    if card.pipeline == "nnunet":
+        from ctatlas.inference.nnunet.scans import infer_nnunet
+
+        _refuse_views(card, view)
+        return infer_nnunet(
+            volume,
+            model,
+            progress=progress,
+        )
     progress.stage("body", 1)
     calibrated = find_calibrated(volume)
     masks = calibrated.masks()
@@ -106,6 +115,11 @@ def infer(
     )
     whole = found.segmentation.with_masks({name: masks[name] for name in card.calibrated.structures})
     return replace(found, segmentation=whole, why_nothing=calibrated.why_nothing)
+
+
+def _refuse_views(card: ModelCard, view: View) -> None:
+    if view != AS_ITS_CARD_SAYS:
+        raise ModelError(f"{card.name}: a model of nnU-Net is shown a scan as it was trained, and in no other view")
 
 
 def infer_within(

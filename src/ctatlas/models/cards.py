@@ -106,11 +106,14 @@ class Split(_Table):
 
 
 class OutputClass(_Table):
-    """One output channel: a structure, an auxiliary that only rules read, or the background."""
+    """One output channel: a structure, an auxiliary that only rules read, or the background.
+
+    A "native" one is a structure under a name of its makers, which no structure of ours is called by.
+    """
 
     channel: Annotated[int, Field(ge=0)]
     name: Text
-    role: Literal["structure", "auxiliary", "background"] = "structure"
+    role: Literal["structure", "native", "auxiliary", "background"] = "structure"
     split: Split | None = None
     status: Status = "usable"
 
@@ -174,6 +177,7 @@ class ModelCard(_Table):
     weights: Weights
     network: Network | None = None
     classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
+    pipeline: Literal["ctatlas", "nnunet"] = "ctatlas"  # how scans are prepared, cut into windows and restored
     decide: Literal["argmax", "threshold"] = "argmax"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     calibrated: Calibrated = Calibrated()
@@ -207,7 +211,7 @@ class ModelCard(_Table):
         """Return what the model gives, class by class after splitting, then what it calibrates, and how good it is."""
         found: dict[str, Status] = {}
         for each in self.classes:
-            if each.role == "structure":
+            if each.role in {"structure", "native"}:
                 names = (each.split.left, each.split.right) if each.split else (each.name,)
                 found |= dict.fromkeys(names, each.status)
         calibrated: dict[str, Status] = dict.fromkeys(self.calibrated.structures, "usable")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOADERS = {
     "monai": "ctatlas.models.loaders.monai:load",
+    "nnunet": "ctatlas.models.loaders.nnunet:load",
     "onnx": "ctatlas.models.loaders.onnx:load",
     "universal": "ctatlas.models.loaders.universal:load",
 }

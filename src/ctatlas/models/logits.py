@@ -16,7 +16,7 @@ from ctatlas.models.registry import load, model_names
 from ctatlas.settings import settings
 
 # What each loader's weights run on.
-_ENGINES = {"onnx": "onnxruntime", "universal": "torch", "monai": "torch"}
+_ENGINES = {"onnx": "onnxruntime", "universal": "torch", "monai": "torch", "nnunet": "torch"}
 _AT_MOST_VOXELS = 512**3
 
 
@@ -73,7 +73,7 @@ def open_for_patch(
     ModelError
         When there is no such model or file, it can't be opened, or needs another engine.
     """
-    if model in model_names() or (Path(model) / CARD_FILE).is_file():
+    if model in model_names() or Path(model).is_dir():
         opened = load(model)
         _agree(model, opened.card.weights.loader, engine)
         return Network(opened.backend, opened.card.name, "as on its card")

@@ -9,6 +9,7 @@ from ctatlas.errors import ModelError
 from ctatlas.models.cards import CARD_FILE, ModelCard, read_card
 from ctatlas.models.kinds import loader
 from ctatlas.models.model import Model
+from ctatlas.models.nnunet import model_folders, nnunet_card, open_folder
 from ctatlas.models.records import with_recorded_hash
 from ctatlas.settings import settings
 
@@ -45,6 +46,8 @@ def load(name_or_path: str | Path) -> Model:
 
 
 def _card_in(folder: Path) -> ModelCard:
+    if not (folder / CARD_FILE).is_file() and model_folders(folder):
+        return nnunet_card(open_folder(folder))
     return with_recorded_hash(read_card(folder / CARD_FILE), folder)
 
 
@@ -53,10 +56,12 @@ def _folder(name_or_path: str | Path) -> Path:
     if name_or_path in known:
         return known[str(name_or_path)]
     with suppress(OSError, ValueError):  # a name that no file could bear
-        if (Path(name_or_path) / CARD_FILE).is_file():
-            return Path(name_or_path)
+        path = Path(name_or_path)
+        if (path / CARD_FILE).is_file() or model_folders(path):
+            return path
     raise ModelError(
-        f"no model {str(name_or_path)!r}; known: {', '.join(known) or 'none'}; or give a folder with a {CARD_FILE}"
+        f"no model {str(name_or_path)!r}; known: {', '.join(known) or 'none'}; or give a folder with a {CARD_FILE}, "
+        "or one that nnU-Net trained"
     )
 
 

@@ -77,7 +77,7 @@ def name_outputs(card: ModelCard, wanted: Sequence[str] | None = None, label_set
         allowed = {"usable"} if wanted is None else {"usable", "experimental"}
         chosen = {name: _parts(name, card) for name, status in card.structures.items() if status in allowed}
     else:
-        chosen = {name: _parts(name, card) for name in dict.fromkeys(map(canonical_name, wanted))}
+        chosen = {name: _parts(name, card) for name in dict.fromkeys(_asked(name, card) for name in wanted)}
     explicit = wanted is not None and list(wanted) != [ALL]
     remarks = _warnings(card, chosen)
     if label_set_name is None:
@@ -98,12 +98,17 @@ def _warnings(card: ModelCard, chosen: Mapping[str, tuple[str, ...]]) -> tuple[s
     )
 
 
+def _asked(name: str, card: ModelCard) -> str:
+    """Return a structure by the model's own name for it, if it has that, else by its canonical name."""
+    return name if name in card.structures else canonical_name(name)
+
+
 def _parts(name: str, card: ModelCard) -> tuple[str, ...]:
     """Return the model's structures that make up one."""
     if name in card.structures:
         return (name,)
     wanted = smallest_parts(name)
-    parts = [each for each in card.structures if smallest_parts(each) <= wanted]
+    parts = [each for each in card.structures if each in structures() and smallest_parts(each) <= wanted]
     if not structures()[name].parts or frozenset().union(*map(smallest_parts, parts)) != wanted:
         raise ModelError(f"{card.name} does not find {name}; it finds {', '.join(card.structures)}")
     return tuple(parts)
@@ -112,7 +117,7 @@ def _parts(name: str, card: ModelCard) -> tuple[str, ...]:
 def _in_label_set(
     chosen: Mapping[str, tuple[str, ...]], target: LabelSet, remarks: tuple[str, ...], *, explicit: bool
 ) -> Naming:
-    numbered = dict(enumerate(chosen, start=1))
+    numbered = {number: name for number, name in enumerate(chosen, start=1) if name in structures()}
     conversion = convert(LabelSet("the model", numbered, numbered), target)
     parts: dict[str, tuple[str, ...]] = {}
     for number, home in sorted(conversion.ids.items(), key=lambda pair: pair[1]):

@@ -1,9 +1,11 @@
 """Model folders of nnU-Net version 2, read without its package and without running anything in them.
 
 `plans` and `dataset` read the two JSON files, `folder` finds them, the folds and the checkpoints, `networks` builds
-the networks that plans tell and gives them their weights; `ctatlas.inference.nnunet` runs them.
+the networks that plans tell and gives them their weights, `card` makes the model card. `ctatlas.inference.nnunet` runs
+them.
 """
 
+from ctatlas.models.nnunet.card import nnunet_card
 from ctatlas.models.nnunet.dataset import Dataset, read_dataset
 from ctatlas.models.nnunet.folder import FINAL, Fold, NnunetFolder, is_nnunet_folder, model_folders, open_folder
 from ctatlas.models.nnunet.networks import NnunetNetworks, load_networks
@@ -21,6 +23,7 @@ __all__ = [
     "is_nnunet_folder",
     "load_networks",
     "model_folders",
+    "nnunet_card",
     "open_folder",
     "read_dataset",
     "read_plans",

@@ -28,8 +28,6 @@ class Dataset(BaseModel):
     regions_class_order : tuple of int or None
         Where labels are regions: the value written for each of them in turn; later ones go over earlier ones.
     file_ending : str
-    n_labels : int
-        How many labels are ever predicted, background among them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,9 +42,9 @@ class Dataset(BaseModel):
         if wrong := [name for name, values in self.labels.items() if not values or not _in_range(values)]:
             raise ValueError(f"labels {', '.join(wrong[:5])}: expected whole numbers from 1 to {_LARGEST_LABEL}")
         if self.regions_class_order is None:
-            values = sorted(self.label_values)
+            values = sorted(value for each in self.labels.values() for value in each)
             if values != list(range(1, len(values) + 1)):
-                raise ValueError(f"labels are numbered {values[:8]}…: expected 1, 2, 3, … without a gap")
+                raise ValueError(f"labels are numbered {values[:8]}…: expected 1, 2, 3, … once each")
         elif len(self.regions_class_order) != len(self.labels) or not _in_range(self.regions_class_order):
             raise ValueError(
                 f"{len(self.labels)} regions need a regions_class_order of as many values; "
@@ -58,6 +56,13 @@ class Dataset(BaseModel):
     def has_regions(self) -> bool:
         """Whether classes may overlap, so that each is decided alone."""
         return self.regions_class_order is not None
+
+    @property
+    def classes(self) -> dict[str, tuple[int, ...]]:
+        """Return name → values in the order of the network's classes, without the background."""
+        if self.has_regions:
+            return self.labels
+        return dict(sorted(self.labels.items(), key=lambda item: item[1]))
 
     @property
     def label_values(self) -> tuple[int, ...]:

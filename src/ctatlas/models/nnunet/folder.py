@@ -46,11 +46,21 @@ class NnunetFolder:
 
     @property
     def onnx(self) -> Path | None:
-        """Return the exported network that stands in for folds, if there is one."""
-        path = self.path / ONNX_FILE
-        if path.is_file():
-            return path
-        return next(iter(sorted(self.path.glob("*.onnx"))), None)
+        """Return the exported network, where there are no folds."""
+        if any(self.path.glob("fold_*/*.pth")):
+            return None
+        return next(iter(sorted(self.path.glob("*.onnx"), key=lambda path: (path.name != ONNX_FILE, path.name))), None)
+
+    @property
+    def weights_name(self) -> str:
+        """Return the name of the file of weights, of which every fold has one."""
+        exported = self.onnx
+        return exported.name if exported is not None else FINAL
+
+    def weight_files(self) -> tuple[Path, ...]:
+        """Return the files of weights that are used unless others are asked for; raises as `folds` does."""
+        exported = self.onnx
+        return (exported,) if exported is not None else tuple(self.checkpoint(fold) for fold in self.folds())
 
     @property
     def dataset_name(self) -> str:

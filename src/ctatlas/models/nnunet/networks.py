@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ctatlas.errors import ModelError
 from ctatlas.models.kinds import backend
 from ctatlas.models.model import Backend
@@ -42,6 +44,28 @@ class NnunetNetworks:
     mirroring_axes: tuple[int, ...] = ()
     trainer: str = ""
 
+    @property
+    def workers(self) -> int:
+        """Say how many windows may run at once; see `ctatlas.models.Backend`."""
+        return self.networks[0].workers
+
+    @property
+    def n_channels(self) -> int | None:
+        """Return how many channels the networks take."""
+        return self.networks[0].n_channels
+
+    @property
+    def n_classes(self) -> int | None:
+        """Return how many classes they give."""
+        return self.networks[0].n_classes
+
+    def logits(self, windows: np.ndarray) -> np.ndarray:
+        """Turn windows (n, channels, z, y, x), axes as the plans turn them, into the mean logits of the folds."""
+        found = self.networks[0].logits(windows)
+        for network in self.networks[1:]:
+            found = found + network.logits(windows)
+        return found / np.float32(len(self.networks)) if len(self.networks) > 1 else found
+
 
 def load_networks(folder: NnunetFolder, folds: Sequence[Fold] | None = None, checkpoint: str = FINAL) -> NnunetNetworks:
     """Give the networks of a folder their weights.
@@ -59,8 +83,8 @@ def load_networks(folder: NnunetFolder, folds: Sequence[Fold] | None = None, che
     ModelError
         When a fold or its checkpoint is not there, holds code, or doesn't fit the plans.
     """
-    if folder.onnx is not None and not any(folder.path.glob("fold_*")):
-        return _exported(folder, folder.onnx)
+    if (exported := folder.onnx) is not None:
+        return _exported(folder, exported)
     wanted = tuple(folds) if folds else folder.folds(checkpoint)
     opened = [_open(folder, folder.checkpoint(fold, checkpoint)) for fold in wanted]
     first = opened[0]

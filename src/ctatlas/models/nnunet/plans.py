@@ -145,6 +145,7 @@ class Plans(_Table):
     image_reader_writer: str = "SimpleITKIO"
     transpose_forward: tuple[int, int, int] = (0, 1, 2)
     transpose_backward: tuple[int, int, int] = (0, 1, 2)
+    original_median_spacing_after_transp: tuple[Length, ...] = ()
     intensities: dict[str, Intensities] = Field(default_factory=dict)
     configurations: dict[str, Configuration]
     unusable: dict[str, str] = Field(default_factory=dict)  # configurations that can't be run here, and why
@@ -159,6 +160,11 @@ class Plans(_Table):
                 "order of three axes and the way back"
             )
         return self
+
+    @property
+    def first_spacing(self) -> float:
+        """Return how far slices of training scans lay apart, in mm, of which plans in two dimensions say no more."""
+        return self.original_median_spacing_after_transp[0] if self.original_median_spacing_after_transp else 1.0
 
     def configuration(self, name: str) -> Configuration:
         """Return one configuration.
