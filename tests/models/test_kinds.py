@@ -19,7 +19,7 @@ def test_every_backend_can_be_called(kind: str) -> None:
 
 
 def test_an_unknown_kind_lists_the_known() -> None:
-    with pytest.raises(ModelError, match="no loader 'pickle'; known: monai, onnx, universal"):
+    with pytest.raises(ModelError, match="no loader 'pickle'; known: monai, nnunet, onnx, universal"):
         kinds.loader("pickle")
 
 
