@@ -30,19 +30,18 @@ def require_nnunet() -> None:
 
 def predict(
     folder: Path,
-    cases: Sequence[Sequence[Path]],
-    out: Sequence[Path],
+    case: Sequence[Path],
+    out: Path,
     *,
     folds: Sequence[int | str] = (0,),
     mirroring: bool = True,
     step_size: float = 0.5,
     save_probabilities: bool = False,
-    previous_stage: Path | None = None,
-    checkpoint: str = "checkpoint_final.pth",
+    previous: Path | None = None,
 ) -> None:
-    """Predict cases, each the files of its channels, in this process, one after the other.
+    """Predict one case, the files of its channels, in this process.
 
-    `out` names results without their ending.
+    `out` names the result without its ending, `previous` the labels of the former stage of a cascade.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -60,13 +59,10 @@ def predict(
                 verbose=False,
                 allow_tqdm=False,
             )
-            predictor.initialize_from_trained_model_folder(str(folder), tuple(folds), checkpoint)
-            predictor.predict_from_files_sequential(
-                [[str(path) for path in case] for case in cases],
-                [str(path) for path in out],
-                save_probabilities=save_probabilities,
-                overwrite=True,
-                folder_with_segs_from_prev_stage=None if previous_stage is None else str(previous_stage),
-            )
+            predictor.initialize_from_trained_model_folder(str(folder), tuple(folds), "checkpoint_final.pth")
+            reader = predictor.plans_manager.image_reader_writer_class()
+            image, facts = reader.read_images([str(path) for path in case])
+            former = None if previous is None else reader.read_seg(str(previous))[0]
+            predictor.predict_single_npy_array(image, facts, former, str(out), save_probabilities)
         finally:
             torch.set_num_threads(before)

@@ -51,7 +51,7 @@ class Folder:
     schemes: Sequence[str] = ("CTNormalization",)
     use_mask: Sequence[bool] = (False,)
     spacing: Sequence[float] = (1.5, 1.5, 1.5)
-    patch: Sequence[int] = (32, 32, 32)
+    patch: Sequence[int] = (16, 24, 20)
     transpose: Sequence[int] = (0, 1, 2)
     strides: Sequence[Sequence[int]] | None = None
     kernels: Sequence[Sequence[int]] | None = None

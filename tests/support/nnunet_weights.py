@@ -33,7 +33,7 @@ class NetworkSizes:
 def random_weights(sizes: NetworkSizes, rng: np.random.Generator) -> dict[str, torch.Tensor]:
     """Draw a state dict: Kaiming for convolutions, norms that are not the identity, last layers of s.d. 0.5.
 
-    The last layers are that large so that no class wins everywhere.
+    The last layers are that large, and of mean 0 over what they see, so that no class wins everywhere.
     """
     encoder = dict(_encoder(sizes, rng))
     inner = {f"encoder.{name}": values for name, values in encoder.items()}
@@ -81,7 +81,8 @@ def _decoder(sizes: NetworkSizes, rng: np.random.Generator) -> Named:
             for name, values in _block(f"stages.{step}.convs.{number}", before, here, kernel, rng):
                 yield f"decoder.{name}", values
         last = f"decoder.seg_layers.{step}"
-        yield f"{last}.weight", _normal((sizes.n_output, here, *[1] * len(kernel)), 0.5, rng)
+        weights = _normal((sizes.n_output, here, *[1] * len(kernel)), 0.5, rng)
+        yield f"{last}.weight", weights - weights.mean(1, keepdim=True)
         yield f"{last}.bias", _normal((sizes.n_output,), 0.1, rng)
 
 

@@ -26,7 +26,7 @@ def test_the_package_loads_a_folder_and_finds_all_classes(kind: str, tmp_path: P
     scan = write_scan(tmp_path / "in" / "case_0000.nii.gz", noisy_scan((48, 46, 44)), (1.0, 1.0, 1.0))
     folder = write_folder(tmp_path, FOLDERS[kind])
 
-    nnunet_oracle.predict(folder, [[scan]], [tmp_path / "case"])
+    nnunet_oracle.predict(folder, [scan], tmp_path / "case")
 
     labels = np.asanyarray(nib.load(tmp_path / "case.nii.gz").dataobj)
     assert np.unique(labels).tolist() == [0, 1, 2, 3]
