@@ -12,7 +12,7 @@ from ctatlas.settings import Settings, settings
 @pytest.fixture(autouse=True)
 def config(tmp_path, monkeypatch) -> Path:
     """Return the path of a configuration file that nobody has written yet, on a machine that says nothing."""
-    for name in ("HOME", "OFFLINE", "THREADS"):
+    for name in ("HF_MIRROR", "HOME", "OFFLINE", "THREADS"):
         monkeypatch.delenv(f"CTATLAS_{name}", raising=False)
     monkeypatch.setattr(ctatlas.settings, "user_config_path", lambda _: tmp_path)
     monkeypatch.setattr(ctatlas.settings, "user_cache_path", lambda _: Path("/platform/cache"))
@@ -76,10 +76,12 @@ def test_a_variable_of_the_wrong_kind_is_named(monkeypatch, variable, value, mes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("thread = 2", "unknown setting 'thread'; known: home, offline, threads"),
+        ("thread = 2", "unknown setting 'thread'; known: hf_mirror, home, offline, threads"),
         ("threads = true", "threads is True; expected a whole number"),
         ("threads = 2.5", r"threads is 2.5; expected a whole number"),
         ("home = 3", "home is 3; expected a folder"),
+        ('hf_mirror = "mirror"', "hf_mirror is 'mirror'; expected a site's address"),
+        ('hf_mirror = "https://me:x@mirror"', "expected a site's address"),
         ("offline = 1", "offline is 1; expected true or false"),
         ("offline = ", "can't be read as TOML"),
         ("\x00", "can't be read as TOML"),

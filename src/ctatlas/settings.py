@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path, user_config_path
 
@@ -19,6 +20,7 @@ class Settings:
 
     home: Path  # downloaded weights and caches; default: the platform's cache folder
     offline: bool = False  # never open a connection
+    hf_mirror: str | None = None  # asked in place of huggingface.co
     threads: int | None = None  # for networks, resampling and decoding; None: as many as the machine has cores
 
 
@@ -85,6 +87,13 @@ def _yes_or_no(value: object) -> bool:
     return words[word]
 
 
+def _site(value: object) -> str:
+    parts = urlsplit(value.strip()) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        raise ValueError
+    return parts.geturl().rstrip("/")
+
+
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str) or int(value) < 1:
         raise ValueError
@@ -94,5 +103,6 @@ def _count(value: object) -> int:
 _KINDS: dict[str, tuple[Callable[[object], object], str]] = {
     "home": (_folder, "a folder"),
     "offline": (_yes_or_no, "true or false (1 or 0)"),
+    "hf_mirror": (_site, "a site's address, as https://mirror.example"),
     "threads": (_count, "a whole number from 1 on"),
 }

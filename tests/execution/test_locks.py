@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ctatlas.execution import locks
+from ctatlas import locks
 
 HOLDING = """
 import os, sys, time
-from ctatlas.execution.locks import held
+from ctatlas.locks import held
 assert held(os.open(sys.argv[1], os.O_RDONLY))
 print("held", flush=True)
 time.sleep(float(sys.argv[2]))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ctatlas.atlas.layout import AtlasPlace
 from ctatlas.errors import AtlasError, OutputError
-from ctatlas.execution.locks import held
+from ctatlas.locks import held
 
 
 @contextmanager

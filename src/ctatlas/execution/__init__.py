@@ -2,8 +2,7 @@
 
 `task` says what one case needs and gives → `result` keeps its folder whole or absent → `perform` does one, in its
 `time_limit` → `executors` do many, here or in processes → `many` does those that failed again. `failures` is the table
-of what never worked, `locks` keep two processes apart, `spread` does one small thing to many items, `room` asks
-whether the disk will hold it all.
+of what never worked, `spread` does one small thing to many items, `room` asks whether the disk will hold it all.
 """
 
 from ctatlas.execution.executors import Executor, LocalPool, ThisProcess

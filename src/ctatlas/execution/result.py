@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ctatlas.errors import OutputError
-from ctatlas.execution.locks import held
+from ctatlas.locks import held
 
 RECORD = "run.json"
 _PARTIAL = ".ctatlas-partial"

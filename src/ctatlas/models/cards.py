@@ -74,9 +74,7 @@ class Weights(_Table):
     file: Text
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     loader: Text = "onnx"
-    sources: tuple[
-        Text, ...
-    ] = ()  # https:// or hf://owner/repository[@revision]/path; the first that gives it is taken
+    sources: tuple[Text, ...] = ()  # https://… or hf://owner/repository[@revision]/path; the first that gives it counts
 
     @field_validator("file")
     @classmethod
