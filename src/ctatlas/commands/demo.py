@@ -55,7 +55,7 @@ def _segment(out: Path, *, as_json: bool, quiet: bool, debug: bool) -> None:
     from ctatlas.results import Extras
 
     extras = Extras(combined=True, statistics=True, preview=True)
-    (task,) = tasks_of(Job(SCAN, out, MODEL, extras=extras))
+    (task,) = tasks_of(Job(SCAN, out, (MODEL,), extras=extras))
     names = {"ct.nii.gz": SCAN, "ATTRIBUTION.txt": ATTRIBUTION}
     with_scan = replace(task, work=partial(_with_files, names, task.work), makes=[*task.makes, *names])
     if not (quiet or as_json):

@@ -14,7 +14,7 @@ from ctatlas.errors import OutputError, ScanError
 from ctatlas.execution import Outcome, Task
 from ctatlas.hashing import sha256_json
 from ctatlas.models import card
-from ctatlas.pipeline import STEP_VERSION, segment_to_folder
+from ctatlas.pipeline import STEP_VERSION, How, card_together, segment_to_folder
 from ctatlas.results import NOTICE, Extras, expected_files, name_outputs, no_images
 from ctatlas.volume import AS_IT_IS, Choices, files_of, scans_in
 from ctatlas.volume.reading import ARCHIVES, kind_at
@@ -31,18 +31,19 @@ class Job:
 
     source: Path
     out: Path
-    model: str = "ctatlas/base"
+    models: tuple[str, ...] = ("ctatlas/base",)
     structures: Sequence[str] | None = None
     label_set: str | None = None
     extras: Extras = field(default_factory=Extras)
     choices: Choices = AS_IT_IS
+    how: How = "mean"
 
 
 def tasks_of(job: Job) -> list[Task]:
     """Turn a call into tasks, one a scan; what is wrong with the call itself is refused here, before any work."""
     refuse_output_within_input(job.source, job.out)
-    found = card(job.model)
-    naming = name_outputs(found, job.structures, job.label_set)
+    cards = [card(model) for model in job.models]
+    naming = name_outputs(card_together(cards, job.how), job.structures, job.label_set)
     for remark in naming.remarks:
         tell(remark)
     sources = scans_in(job.source, job.choices)
@@ -50,7 +51,7 @@ def tasks_of(job: Job) -> list[Task]:
         _refuse_objects_without_images(sources[0], job.extras)
     folders = [job.out if len(sources) == 1 else job.out / source.case for source in sources]
     return [
-        _task(source, folder, job, found=found, naming=naming) for source, folder in zip(sources, folders, strict=True)
+        _task(source, folder, job, cards=cards, naming=naming) for source, folder in zip(sources, folders, strict=True)
     ]
 
 
@@ -109,23 +110,23 @@ def _foretold(source: ScanSource) -> Foretold:
     return Foretold((*(f"would repair: {line}" for line in facts.repairs), *facts.notes))
 
 
-def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, naming: Naming) -> Task:
-    classes = [each.name for each in found.classes if each.role == "structure"]
-    makes = expected_files(naming, job.extras, classes)
+def _task(source: ScanSource, folder: Path, job: Job, *, cards: Sequence[ModelCard], naming: Naming) -> Task:
+    joined = card_together(cards, job.how)
+    classes = [each.name for each in joined.classes if each.role == "structure"]
+    members = {each.name: naming.known_to(each.structures) for each in cards} if job.extras.members else {}
+    makes = expected_files(naming, job.extras, classes, members)
+    models = [_identity(each) for each in cards]
     return Task(
         case=source.case,
         folder=folder,
-        work=partial(segment_to_folder, source=source, model=job.model, naming=naming, extras=job.extras),
+        work=partial(
+            segment_to_folder, source=source, models=job.models, naming=naming, extras=job.extras, how=job.how
+        ),
         step="segment",
         version=STEP_VERSION,
         inputs=files_of(source.path),
         parameters={
-            "model": {
-                "name": found.name,
-                "version": found.version,
-                "weights_sha256": found.weights.sha256,
-                "card_sha256": sha256_json(found.model_dump(mode="json")),
-            },
+            **({"model": models[0]} if len(models) == 1 else {"models": models, "how": job.how}),
             "label_set": naming.label_set,
             "ids": dict(naming.ids),
             "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},
@@ -135,6 +136,16 @@ def _task(source: ScanSource, folder: Path, job: Job, *, found: ModelCard, namin
         },
         makes=makes,
     )
+
+
+def _identity(found: ModelCard) -> dict[str, str | None]:
+    """Say all of a model that decides what it finds."""
+    return {
+        "name": found.name,
+        "version": found.version,
+        "weights_sha256": found.weights.sha256,
+        "card_sha256": sha256_json(found.model_dump(mode="json")),
+    }
 
 
 def _say_one(outcome: Outcome) -> None:

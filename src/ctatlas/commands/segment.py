@@ -25,7 +25,19 @@ def segment(
         typer.Argument(metavar="OUT", help="A folder: OUT/segmentations/, or with many OUT/<case>/segmentations/."),
     ],
     *,
-    model: Annotated[str, typer.Option(help="A model's name, or its folder.")] = "ctatlas/base",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A model's name, or its folder (default: ctatlas/base); given several times, their mean probability "
+            "decides, and disagreement.nii.gz shows where they differ.",
+        ),
+    ] = None,
+    keep_models: Annotated[
+        bool, flag("--keep-models", text="Of several models also what each finds by itself, in OUT/models/.")
+    ] = False,
     structures: Annotated[
         list[str] | None,
         typer.Option("--structures", "-s", help="Only these, separated by commas; also experimental ones, or 'all'."),
@@ -71,19 +83,22 @@ def segment(
     from ctatlas.results import Extras
     from ctatlas.volume import Choices
 
+    models = tuple(dict.fromkeys(model or ["ctatlas/base"]))
     extras = Extras(
         combined=combined,
         statistics=statistics,
         preview=preview,
         probabilities=save_probabilities,
         entropy=save_entropy,
+        disagreement=len(models) > 1,
+        members=keep_models and len(models) > 1,
         dicom_seg=dicom_seg or seg_type is not None,
         rtstruct=rtstruct,
         seg_nrrd=seg_nrrd,
         seg_type=seg_type or "binary",
     )
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    job = Job(source, out, model, names or None, label_set, extras, Choices(series, phase, repair))
+    job = Job(source, out, models, names or None, label_set, extras, Choices(series, phase, repair))
     tasks = tasks_of(job)
     if dry_run:
         say_plan(tasks, foretold(job), as_json=json)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from ctatlas.inference.restore import Slab
+from ctatlas.inference.restore import Part
 from ctatlas.inference.route import Route
 from ctatlas.kernels.resample import shrink
 from ctatlas.models import ModelCard
@@ -26,14 +27,14 @@ class ProbabilityMaps(Mapping[str, np.ndarray]):
 
     Attributes
     ----------
-    slabs : sequence of Slab
+    slabs : sequence of Part
     channels : mapping of str to int
         Name of a class -> its channel.
     grid : Grid
         Of the scan.
     """
 
-    slabs: Sequence[Slab]
+    slabs: Sequence[Part]
     channels: Mapping[str, int]
     grid: Grid
 
@@ -50,6 +51,39 @@ class ProbabilityMaps(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class MapsWhenAsked(Mapping[str, np.ndarray]):
+    """Maps by name, each made whenever it is looked up, so that one alone is ever held.
+
+    Attributes
+    ----------
+    makers : mapping of str to callable
+    """
+
+    makers: Mapping[str, Callable[[], np.ndarray]]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+    @classmethod
+    def of(
+        cls, *maps: Mapping[str, np.ndarray], then: Callable[[np.ndarray], np.ndarray] = np.asarray
+    ) -> MapsWhenAsked:
+        """Take several maps as one, of names that are twice there the first; `then` is done to each when it is made."""
+        named = [(name, each) for each in reversed(maps) for name in each]
+        return cls({name: partial(_then, then, each, name) for name, each in named})
+
+
+def _then(then: Callable[[np.ndarray], np.ndarray], maps: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    return then(maps[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +123,7 @@ class NetworkMaps(Mapping[str, np.ndarray]):
         return shrink(mask, self.route.shrinking())
 
 
-def entropy_map(slabs: Sequence[Slab], card: ModelCard, grid: Grid, *, progress: Progress = SILENT) -> np.ndarray:
+def entropy_map(slabs: Sequence[Part], card: ModelCard, grid: Grid, *, progress: Progress = SILENT) -> np.ndarray:
     """Give the entropy of the classes' probabilities, (i, j, k) uint8; 255 is the most there is, 0 outside the slabs.
 
     Notes
@@ -106,17 +140,17 @@ def entropy_map(slabs: Sequence[Slab], card: ModelCard, grid: Grid, *, progress:
     return entropy
 
 
-def _doubt_among_all(slab: Slab) -> np.ndarray:
-    counted = [channel for channel in range(len(slab.planes)) if slab.highest(channel) > _NEGLIGIBLE]
+def _doubt_among_all(slab: Part) -> np.ndarray:
+    counted = [channel for channel in range(slab.n_classes) if slab.highest(channel) > _NEGLIGIBLE]
     doubt = np.zeros_like(slab.probability(counted[0]))
     for channel in counted:
         doubt += _surprise(slab.probability(channel))
-    return doubt / np.float32(np.log(max(2, len(slab.planes))))
+    return doubt / np.float32(np.log(max(2, slab.n_classes)))
 
 
-def _doubt_of_one(slab: Slab) -> np.ndarray:
+def _doubt_of_one(slab: Part) -> np.ndarray:
     doubt = np.zeros_like(slab.probability(0))
-    for channel in range(len(slab.planes)):
+    for channel in range(slab.n_classes):
         probability = slab.probability(channel)
         np.maximum(doubt, _surprise(probability) + _surprise(1 - probability), out=doubt)
     return doubt / np.float32(np.log(2))

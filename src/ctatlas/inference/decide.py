@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ctatlas.inference.restore import Slab
+from ctatlas.inference.restore import Part
 from ctatlas.models import ModelCard
 from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.grid import Grid
@@ -16,13 +16,13 @@ from ctatlas.volume.segmentation import Place, Segmentation
 _SLACK = 0.999
 
 
-def decide(slabs: Sequence[Slab], card: ModelCard, grid: Grid, *, progress: Progress = SILENT) -> Segmentation:
+def decide(slabs: Sequence[Part], card: ModelCard, grid: Grid, *, progress: Progress = SILENT) -> Segmentation:
     """Give every voxel its class (arg-max), or every class its voxels (threshold).
 
     Parameters
     ----------
-    slabs : sequence of Slab
-        From `restore`; outside of them nothing is found.
+    slabs : sequence of Part
+        From `restore`, or of several models; outside of them nothing is found.
     card : ModelCard
         Says how to decide, and what the classes are called.
     grid : Grid
@@ -46,9 +46,9 @@ def decide(slabs: Sequence[Slab], card: ModelCard, grid: Grid, *, progress: Prog
     return Segmentation(grid, (labels,), {name: Place(0, channel) for channel, name in card.foreground.items()})
 
 
-def _winner(slab: Slab, dtype: np.dtype[np.unsignedinteger]) -> np.ndarray:
+def _winner(slab: Part, dtype: np.dtype[np.unsignedinteger]) -> np.ndarray:
     """Return the channel with the highest probability at every voxel, (i, j, k)."""
-    n = len(slab.planes)
+    n = slab.n_classes
     best = slab.probability(0)
     winner = np.zeros_like(best, dtype)
     for channel in range(1, n):
@@ -61,7 +61,7 @@ def _winner(slab: Slab, dtype: np.dtype[np.unsignedinteger]) -> np.ndarray:
     return winner
 
 
-def _above_threshold(slabs: Sequence[Slab], card: ModelCard, grid: Grid, progress: Progress) -> Segmentation:
+def _above_threshold(slabs: Sequence[Part], card: ModelCard, grid: Grid, progress: Progress) -> Segmentation:
     """Make one mask after the other, so that besides the packed layers only one is ever held."""
     progress.stage("decide", len(card.foreground))
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ModelError
-from ctatlas.inference.calibrated import find_calibrated
 from ctatlas.inference.certainty import NetworkMaps, ProbabilityMaps, entropy_map
 from ctatlas.inference.decide import decide
 from ctatlas.inference.predict import predict
 from ctatlas.inference.prepare import prepare
 from ctatlas.inference.restore import Slab, restore
+from ctatlas.inference.route import Route
+from ctatlas.inference.scene import Scene
 from ctatlas.inference.view import AS_ITS_CARD_SAYS, View
 from ctatlas.models import Model, ModelCard
 from ctatlas.progress import SILENT, Progress
+from ctatlas.volume.grid import Grid
 from ctatlas.volume.scan import Volume
 from ctatlas.volume.segmentation import Segmentation
 
@@ -55,6 +57,7 @@ def infer(
     model: Model,
     *,
     view: View = AS_ITS_CARD_SAYS,
+    scene: Scene | None = None,
     progress: Progress = SILENT,
     save_probabilities: bool = False,
     save_entropy: bool = False,
@@ -68,6 +71,8 @@ def infer(
     model : Model
     view : View, optional
         How the network is shown the scan.
+    scene : Scene, optional
+        What other models found in this scan, or made of it.
     progress : Progress, optional
     save_probabilities : bool, optional
         Whether the probabilities of the card's structures are wanted too.
@@ -91,30 +96,17 @@ def infer(
         from ctatlas.inference.nnunet.scans import infer_nnunet
 
         _refuse_views(card, view)
-        return infer_nnunet(
-            volume,
-            model,
-            progress=progress,
-        )
-    progress.stage("body", 1)
-    calibrated = find_calibrated(volume)
-    masks = calibrated.masks()
-    if unknown := [name for name in card.calibrated.structures if name not in masks]:
-        raise ModelError(f"{card.name}: can't find {', '.join(unknown)} without learning; can: {', '.join(masks)}")
-    progress.advance()
+        return infer_nnunet(volume, model, progress=progress)
+    scene = scene or Scene(volume)
+    masks = calibrated_masks(scene, [card], progress=progress)
     wanted = [each.name for each in card.classes if each.role == "structure"] if save_probabilities else []
-    found = infer_within(
-        volume,
-        model,
-        calibrated.body,
-        view=view,
-        progress=progress,
-        save_probabilities=wanted,
-        save_entropy=save_entropy,
-        keep_network=keep_network,
+    answered = answer(scene, model, scene.calibrated.body, view=view, progress=progress)
+    found = _decided(
+        answered, card, volume.grid, progress=progress, save_probabilities=wanted, save_entropy=save_entropy
     )
     whole = found.segmentation.with_masks({name: masks[name] for name in card.calibrated.structures})
-    return replace(found, segmentation=whole, why_nothing=calibrated.why_nothing)
+    network = answered.network(card) if keep_network else None
+    return replace(found, segmentation=whole, network=network, why_nothing=scene.calibrated.why_nothing)
 
 
 def _refuse_views(card: ModelCard, view: View) -> None:
@@ -156,21 +148,87 @@ def infer_within(
     Inferred
         On the scan's grid. Classes that are nowhere have empty masks.
     """
-    card, grid = model.card, volume.grid
-    slabs: list[Slab] = []
-    network = None
-    if body.any():
-        seen = Model(view.card(card), model.backend)
-        prepared = prepare(volume, seen.card, body, view.shift)
-        probabilities = view.through(prepared, card, partial(predict, model=seen, progress=progress))
-        slabs = restore(probabilities, prepared.route)
-        if keep_network:
-            channels = {name: channel for channel, name in card.foreground.items()}
-            network = NetworkMaps(prepared.route.from_network(probabilities), channels, prepared.route)
+    answered = answer(Scene(volume), model, body, view=view, progress=progress)
+    found = _decided(
+        answered,
+        model.card,
+        volume.grid,
+        progress=progress,
+        save_probabilities=save_probabilities,
+        save_entropy=save_entropy,
+    )
+    return replace(found, network=answered.network(model.card) if keep_network else None)
+
+
+def calibrated_masks(
+    scene: Scene, cards: Sequence[ModelCard], *, progress: Progress = SILENT
+) -> Mapping[str, np.ndarray]:
+    """Return what HU gives, by name, when it has all that cards ask of it.
+
+    Raises
+    ------
+    ModelError
+    """
+    progress.stage("body", 1)
+    masks = scene.calibrated.masks()
+    for card in cards:
+        if unknown := [name for name in card.calibrated.structures if name not in masks]:
+            raise ModelError(f"{card.name}: can't find {', '.join(unknown)} without learning; can: {', '.join(masks)}")
+    progress.advance()
+    return masks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a network says of a scan.
+
+    Attributes
+    ----------
+    slabs : list of Slab
+        On the scan's grid, in the order of its slices; none where there is no body.
+    probabilities : (c, x, y, z) float32 or None
+        On the network's grid.
+    route : Route or None
+    """
+
+    slabs: list[Slab] = field(default_factory=list)
+    probabilities: np.ndarray | None = None
+    route: Route | None = None
+
+    def network(self, card: ModelCard) -> NetworkMaps | None:
+        """Return the probabilities on the network's grid by the names on its card."""
+        if self.probabilities is None or self.route is None:
+            return None
+        channels = {name: channel for channel, name in card.foreground.items()}
+        return NetworkMaps(self.route.from_network(self.probabilities), channels, self.route)
+
+
+def answer(
+    scene: Scene, model: Model, body: np.ndarray, *, view: View = AS_ITS_CARD_SAYS, progress: Progress = SILENT
+) -> Answer:
+    """Show a network the part of a scan where the body is, (i, j, k) bool; nothing where that is empty."""
+    if model.card.pipeline != "ctatlas":
+        raise ModelError(f"{model.card.name}: a model of nnU-Net gives labels alone, of which there is no mean")
+    if not body.any():
+        return Answer()
+    seen = Model(view.card(model.card), model.backend)
+    prepared = prepare(scene.volume, seen.card, body, view.shift, scene)
+    probabilities = view.through(prepared, model.card, partial(predict, model=seen, progress=progress))
+    return Answer(restore(probabilities, prepared.route), probabilities, prepared.route)
+
+
+def _decided(
+    answered: Answer,
+    card: ModelCard,
+    grid: Grid,
+    *,
+    progress: Progress,
+    save_probabilities: Collection[str],
+    save_entropy: bool,
+) -> Inferred:
     asked = {name: channel for channel, name in card.foreground.items() if name in save_probabilities}
     return Inferred(
-        decide(slabs, card, grid, progress=progress),
-        ProbabilityMaps(slabs, asked, grid) if asked else {},
-        entropy_map(slabs, card, grid, progress=progress) if save_entropy else None,
-        network,
+        decide(answered.slabs, card, grid, progress=progress),
+        ProbabilityMaps(answered.slabs, asked, grid) if asked else {},
+        entropy_map(answered.slabs, card, grid, progress=progress) if save_entropy else None,
     )

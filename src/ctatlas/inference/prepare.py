@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctatlas.inference.route import Route, plan
+from ctatlas.inference.scene import Scene
 from ctatlas.kernels.boxes import Box, bounding_box, widened
 from ctatlas.kernels.resample import shrink
 from ctatlas.models import ModelCard
@@ -49,7 +50,11 @@ def body_box(body: np.ndarray, grid: Grid, margin_mm: float = BODY_MARGIN_MM) ->
 
 
 def prepare(
-    volume: Volume, card: ModelCard, body: np.ndarray, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    volume: Volume,
+    card: ModelCard,
+    body: np.ndarray,
+    shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    scene: Scene | None = None,
 ) -> Prepared:
     """Bring the part of a scan around the body to a card's grid and channels.
 
@@ -61,6 +66,8 @@ def prepare(
         On the scan's grid, not empty.
     shift : (3,) float, optional
         The network's grid lies so many of its voxels further along its axes.
+    scene : Scene, optional
+        Keeps what is resampled of this scan and this body for other networks of the same grid.
 
     Raises
     ------
@@ -70,10 +77,14 @@ def prepare(
     box = body_box(body, volume.grid) if body.shape == volume.grid.shape else None
     if box is None:
         raise ValueError(f"body mask {body.shape} on a scan {volume.grid.shape}: expected its shape, and a body in it")
+    scene = scene or Scene(volume)
     route = plan(volume.grid, card, box, shift)
     weights = route.shrinking()
-    hu = route.to_network(shrink(volume.array, weights, card.input.padding_hu))
-    return Prepared(normalised(hu, card.input), route.to_network(shrink(body, weights)) > _SOME, route)
+    place = (route.coarse.shape, route.coarse.affine.tobytes())
+    padding = card.input.padding_hu
+    hu = scene.once(("hu", *place, padding), lambda: shrink(volume.array, weights, padding))
+    inside = scene.once(("body", *place), lambda: shrink(body, weights) > _SOME)
+    return Prepared(normalised(route.to_network(hu), card.input), route.to_network(inside), route)
 
 
 def normalised(hu: np.ndarray, wanted: Input) -> np.ndarray:

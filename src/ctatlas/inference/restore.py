@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ctatlas.inference.route import Route
 from ctatlas.kernels.boxes import Box
@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 
 # Voxels of a slab: small enough that a class of it stays in a core's cache (2 MB float32), large enough for numpy.
 SLAB_VOXELS = 2**19
+
+
+class Part(Protocol):
+    """What the stages after this one ask of some slices of the scan, whoever says it: one model or several."""
+
+    @property
+    def box(self) -> Box:
+        """Tell where it lies, in voxels of the scan."""
+
+    @property
+    def n_classes(self) -> int:
+        """Count the classes, the background among them if there is one."""
+
+    def highest(self, channel: int) -> float:
+        """Return a bound that no voxel's probability of a class exceeds."""
+
+    def probability(self, channel: int) -> np.ndarray:
+        """Return the probability of one class at every voxel of the box, (i, j, k) float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,11 @@ class Slab:
     box: Box
     planes: np.ndarray
     weights: tuple[csr_array, csr_array, csr_array]
+
+    @property
+    def n_classes(self) -> int:
+        """Count the classes."""
+        return len(self.planes)
 
     def highest(self, channel: int) -> float:
         """Return a bound that no voxel's probability of a class exceeds."""

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from ctatlas.measure.statistics import Statistics, statistics
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ctatlas.results.naming import Naming
     from ctatlas.volume import Volume
 
+DISAGREEMENT = "disagreement.nii.gz"
+MEMBERS = "models"
 NOTICE = "Not for clinical use."
 
 
@@ -34,6 +37,8 @@ class Extras:
     preview: bool = False
     probabilities: bool = False
     entropy: bool = False
+    disagreement: bool = False
+    members: bool = False
     dicom_seg: bool = False
     rtstruct: bool = False
     seg_nrrd: bool = False
@@ -61,6 +66,10 @@ class Found:
         What the anatomical rules changed.
     why_nothing : str
         Empty, or what the scan shows instead of a torso.
+    disagreement : (i, j, k) uint8 or None
+        Where several models differ.
+    members : mapping of str to Found
+        What each of several models finds by itself, by the name on its card.
     """
 
     segmentation: Segmentation
@@ -69,21 +78,31 @@ class Found:
     network: NetworkMaps | None = None
     findings: tuple[Finding, ...] = ()
     why_nothing: str = ""
+    disagreement: np.ndarray | None = None
+    members: Mapping[str, Found] = field(default_factory=dict)
 
 
-def expected_files(naming: Naming, extras: Extras, classes: Sequence[str]) -> tuple[str, ...]:
-    """Name every file that `write_results` will make, relative to its folder; `classes` give probabilities."""
+def expected_files(
+    naming: Naming, extras: Extras, classes: Sequence[str], members: Mapping[str, Naming] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Name every file that `write_results` will make, relative to its folder.
+
+    `classes` give probabilities; `members` are what each of several models gives, where that is kept.
+    """
     of_each = {
         "combined": ("combined_labels.nii.gz", "labels.json"),
         "statistics": ("statistics.json", "statistics.csv"),
         "preview": ("preview.png",),
         "probabilities": tuple(f"probabilities/{name}.nii.gz" for name in classes),
         "entropy": ("entropy.nii.gz",),
+        "disagreement": (DISAGREEMENT,),
         "dicom_seg": (DICOM_SEG,),
         "rtstruct": (RTSTRUCT,),
         "seg_nrrd": (SEG_NRRD,),
     }
-    masks = (f"segmentations/{name}.nii.gz" for name in naming.file_names.values())
+    masks = [f"segmentations/{name}.nii.gz" for name in naming.file_names.values()]
+    for member, theirs in members.items():
+        masks += [f"{MEMBERS}/{member}/segmentations/{name}.nii.gz" for name in theirs.file_names.values()]
     return (*masks, *(name for extra, names in of_each.items() if getattr(extras, extra) for name in names))
 
 
@@ -101,6 +120,8 @@ def expected_bytes(files: Sequence[str], n_voxels: int) -> int:
         "probabilities": 1 / 20,
         "combined_labels.nii.gz": 1 / 20,
         "entropy.nii.gz": 1 / 4,
+        DISAGREEMENT: 1 / 8,
+        MEMBERS: 1 / 100,
         DICOM_SEG: n_masks / 32,
         RTSTRUCT: n_masks / 256,
         SEG_NRRD: 1 / 20,
@@ -153,6 +174,15 @@ def write_results(
     write_objects(folder, found.segmentation.rename(names), scan, extras, origin)
     if found.entropy is not None:
         write_array_uint8(found.entropy, scan.grid, folder / "entropy.nii.gz")
+    if found.disagreement is not None:
+        write_array_uint8(found.disagreement, scan.grid, folder / DISAGREEMENT)
+    for member, theirs in found.members.items():
+        place = folder / MEMBERS / member
+        place.mkdir(parents=True)
+        write(
+            theirs.segmentation.rename({name: names[name] for name in theirs.segmentation.names}),
+            place / "segmentations",
+        )
     return summary
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ctatlas.anatomy import LabelSet, canonical_name, convert, label_set, smallest_parts, structures
@@ -43,6 +43,12 @@ class Naming:
     def needed(self) -> tuple[str, ...]:
         """Return the model's structures that any output is made of."""
         return tuple(dict.fromkeys(part for parts in self.parts.values() for part in parts))
+
+    def known_to(self, names: Collection[str]) -> Naming:
+        """Leave out what can't be made of these structures of a model."""
+        known = {name: parts for name, parts in self.parts.items() if set(parts) <= set(names)}
+        file_names = {name: self.file_names[name] for name in known}
+        return replace(self, parts=known, file_names=file_names, ids={name: self.ids[name] for name in known})
 
     def apply(self, segmentation: Segmentation) -> Segmentation:
         """Fuse parts into unions and leave out the rest; names stay canonical."""

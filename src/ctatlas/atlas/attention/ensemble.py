@@ -12,6 +12,7 @@ from scipy.sparse import csr_array, diags_array
 from ctatlas.atlas.attention.boxed import NOWHERE, Boxed, around, slabs
 from ctatlas.kernels.boxes import Box, Index, bounding_box
 from ctatlas.kernels.resample import along, linear_weights
+from ctatlas.kernels.spread import spread
 from ctatlas.volume import Grid
 
 # Of 255: what all members hold for less likely than this is never looked at.
@@ -108,9 +109,8 @@ def _statistics(told: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.
         squares += wide * wide
         own += entropy_of(values)
     mean = ((2 * total + n) // (2 * n)).astype(np.uint8)
-    spread = np.sqrt((n * squares - total * total).astype(np.float32)) * np.float32(2 / n)
     information = (entropy_of(mean) - own / np.float32(n)).clip(0, 1) * 255
-    return mean, np.rint(spread.clip(0, 255)).astype(np.uint8), np.rint(information).astype(np.uint8)
+    return mean, np.rint(spread(n, total, squares).clip(0, 255)).astype(np.uint8), np.rint(information).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
