@@ -93,7 +93,14 @@ class TestShards:
             path.write_bytes(content)
         for shard in ("1/2", "2/2"):
             assert ctatlas("assemble", atlas.place.root, "--shard", shard).code == 0
-        assert [path.name for path in atlas.place.root.glob("failures-*")] == ["failures-3-of-3.csv"]
+        assert (atlas.place.root / "failures.csv").exists()  # jobs leave it alone
+        assert ctatlas("status", atlas.place.root, "--sync").code == 0
+        assert [path.name for path in atlas.place.root.glob("failures*")] == ["failures-3-of-3.csv"]
+
+    def test_what_failed_before_stays_told_until_jobs_ran(self, ctatlas: Terminal, atlas: Atlas) -> None:
+        (atlas.place.root / "failures.csv").write_text("case,stage,reason\na,read,cut off\n")
+        assert ctatlas("status", atlas.place.root, "--sync").code == 0
+        assert (atlas.place.root / "failures.csv").exists()
 
 
 class TestOneAfterTheOther:

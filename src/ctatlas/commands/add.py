@@ -232,7 +232,7 @@ def _finish(call: _Call, planned: Plan, added: Sequence[Added], *, as_json: bool
 
     root = call.atlas.place.root
     failed = [one for one in added if one.state in _NOT_ADDED]
-    if len(failed) == len(added) == 1:
+    if len(failed) == len(added) == 1 and call.shard is None:
         raise ScanError(failed[0].reason)
     rows = [Outcome(one.name, root, "failed", stage=one.stage or one.state, reason=one.reason) for one in failed]
     name = FAILURES if call.shard is None else failures_of_job(call.shard.number, call.shard.total)

@@ -70,8 +70,6 @@ def run_step(
         if shard is not None:
             tasks = tasks_of(atlas, cases)
             failures = failures_of_job(shard.number, shard.total)
-            if not tasks:
-                return 0
             return run_tasks(tasks, folder, manner, say_done or say_cases, do=do, failures=failures, details=details)
         with _indexed(atlas, cases):
             return run_tasks(tasks_of(atlas, cases), folder, manner, say_done or say_cases, do=do, details=details)

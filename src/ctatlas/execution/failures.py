@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
 FAILURES = "failures.csv"
 _COLUMNS = ("case", "stage", "reason")
+_OF_A_JOB = re.compile(r"failures-\d+-of-\d+\.csv")
 
 
 def write_failures(folder: Path, outcomes: Iterable[Outcome], name: str = FAILURES) -> None:
     """Write the cases that failed, with stage and reason; where none did, remove the table of an earlier run.
+
+    That of one of several jobs is written even then: it tells `gather_failures` that the job ran.
 
     Raises
     ------
@@ -29,7 +33,7 @@ def write_failures(folder: Path, outcomes: Iterable[Outcome], name: str = FAILUR
     """
     rows = [(outcome.case, outcome.stage, outcome.reason) for outcome in outcomes if outcome.state == "failed"]
     path = folder / name
-    if rows:
+    if rows or _OF_A_JOB.fullmatch(name):
         _write(path, rows)
     else:
         _remove(path)
@@ -43,17 +47,20 @@ def failures_of_job(number: int, total: int) -> str:
 def gather_failures(folder: Path) -> int:
     """Make one `failures.csv` of the tables of jobs, and remove these; return how many rows they had.
 
-    Where jobs left none, nothing is altered.
+    Where nothing failed in any job, the table of what had failed before goes; where no job ran, nothing is altered.
 
     Raises
     ------
     OutputError
         When the folder can't be written to.
     """
-    tables = [path for path in sorted(folder.glob("failures-*-of-*.csv")) if _is_ours(path)]
+    tables = [path for path in sorted(folder.glob("failures-*.csv")) if _OF_A_JOB.fullmatch(path.name)]
+    tables = [path for path in tables if _is_ours(path)]
     rows = sorted({row for path in tables for row in _rows(path)})
     if rows:
         _write(folder / FAILURES, rows)
+    elif tables:
+        _remove(folder / FAILURES)
     for path in tables:
         _remove(path)
     return len(rows)

@@ -157,6 +157,63 @@ def test_the_assembled_tree_tells_which_masks_were_corrected(tmp_path: Path, atl
     np.testing.assert_array_equal(read_labels(folder / "labels.nii.gz").labels == IDS["aorta"], AORTA)
 
 
+def test_masks_alone_are_a_prediction_too(tree: Path, atlas: Atlas) -> None:
+    """The pipeline can be told to leave no label map; where masks overlap the inner structure has the voxel."""
+    case = tree / "04_LiTS" / "liver_0"
+    for labels in case.rglob("pseudo_label.nii.gz"):
+        labels.unlink()
+    masks = case / "backbones" / "unet" / "segmentations"
+    write_mask(box((9, 11), grid=GRID), GRID, masks / "liver_tumor.nii.gz")
+    write_mask(box((8, 20), grid=GRID), GRID, masks / "liver.nii.gz")
+    write_mask(LIVER, GRID, masks / "somebodys_thing.nii.gz")
+    (added,) = added_to(atlas, tree)
+    assert added.state == "added", added.reason
+    place = the_case(atlas)
+    assert {folder.name for folder in place.predictions()} == {"given__average", "given__swinunetr", "given__unet"}
+    folder = place.prediction("given/unet")
+    labels = read_labels(folder / "labels.nii.gz").labels
+    assert set(json.loads((folder / "labels.json").read_text()).values()) == {"aorta", "spleen", "liver", "liver_tumor"}
+    for name, mask in {
+        "spleen": SPLEEN,
+        "aorta": AORTA & ~box((9, 11), grid=GRID),
+        "liver_tumor": box((9, 11), grid=GRID),
+        "liver": box((14, 20), grid=GRID),
+    }.items():
+        np.testing.assert_array_equal(labels == IDS[name], mask, name)
+    np.testing.assert_array_equal(read_labels(folder / "probabilities" / "spleen.nii.gz").labels, SPLEEN * 200)
+    assert read_record(RevisionRecord, place.revision(1) / "revision.json").reviewed == ("aorta", "spleen")
+
+
+def test_an_assembled_tree_of_masks_alone_tells_the_same(tmp_path: Path, atlas: Atlas) -> None:
+    case = tmp_path / "8k" / "04_LiTS_liver_0"
+    write_scan(case / "ct.nii.gz")
+    write_numbers(case / "original_label.nii.gz", {"liver": 1})
+    (case / "segmentations").mkdir()
+    for name, mask in {"aorta": CORRECTED, "aorta_V1": AORTA, "spleen": SPLEEN}.items():
+        write_mask(mask, GRID, case / "segmentations" / f"{name}.nii.gz")
+    (added,) = added_to(atlas, tmp_path / "8k")
+    assert added.state == "added", added.reason
+    place = the_case(atlas)
+    assert list(read_record(RevisionRecord, place.revision(1) / "revision.json").masks) == ["aorta"]
+    labels = read_labels(place.prediction("given/pseudo_label") / "labels.nii.gz").labels
+    np.testing.assert_array_equal(labels == IDS["aorta"], AORTA)
+    np.testing.assert_array_equal(labels == IDS["spleen"], SPLEEN)
+
+
+def test_masks_of_segment_are_a_models_and_not_trusted(ctatlas: Terminal, tmp_path: Path, atlas: Atlas) -> None:
+    write_scan(tmp_path / "scans" / "one.nii.gz")
+    assert ctatlas("segment", tmp_path / "scans" / "one.nii.gz", tmp_path / "out" / "one", "--quiet").code == 0
+    write_scan(tmp_path / "out" / "one" / "ct.nii.gz")
+    done = ctatlas("add", atlas.place.root, tmp_path / "out")
+    assert (done.code, "add to the members in atlas.toml: given/ctatlas_base" in done.err) == (0, True), done.err
+    place = the_case(atlas)
+    assert not place.original.exists()
+    folder = place.prediction("given/ctatlas_base")
+    lungs = read_labels(tmp_path / "out" / "one" / "segmentations" / "lung_left.nii.gz").labels != 0
+    ids = {name: int(number) for number, name in json.loads((folder / "labels.json").read_text()).items()}
+    np.testing.assert_array_equal(read_labels(folder / "labels.nii.gz").labels == ids["lung_left"], lungs)
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [

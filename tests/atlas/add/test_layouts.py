@@ -154,6 +154,19 @@ def test_combined_labels_alone_do_not_say_which_release_they_are(tmp_path: Path)
     assert listed(tmp_path, Ask(label_set="abdomenatlas-1.0")).found[0].label_set == "abdomenatlas-1.0"
 
 
+def test_a_table_beside_combined_labels_tells_their_numbers(tmp_path: Path) -> None:
+    """So do phantoms come."""
+    write_scan(tmp_path / "phantom_1" / "ct.nii.gz")
+    write_numbers(tmp_path / "phantom_1" / "combined_labels.nii.gz", {"liver": 7})
+    table = tmp_path / "phantom_1" / "labels.json"
+    table.write_text('{"7": "liver", "9": "spleen"}')
+    assert listed(tmp_path, Ask()).found[0].label_set == str(table)
+    assert listed(tmp_path, Ask(label_set="none")).found[0].labels is None
+    table.write_text("{7")
+    with pytest.raises(ModelError, match=r"labels\.json"):
+        listed(tmp_path, Ask())
+
+
 def test_totalsegmentators_splits_come_from_its_table(tmp_path: Path) -> None:
     write_scan(tmp_path / "s0011" / "ct.nii.gz")
     write_masks(tmp_path / "s0011" / "segmentations", liver=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,10 +49,12 @@ class GivenPrediction:
     ----------
     name : str
         Of the model.
-    labels : Path
+    label_set : str or None
+        Whose numbers and spellings; None: masks under names of structures.
+    labels : Path or None
         A label map.
-    label_set : str
-        Whose numbers and spellings.
+    masks : mapping of str to Path
+        Where there is no label map: a mask of each structure, in that spelling.
     looked_for : tuple of str
         The structures that it knows, in that spelling; empty: all of the label set.
     probabilities : Path or None
@@ -60,10 +62,16 @@ class GivenPrediction:
     """
 
     name: str
-    labels: Path
-    label_set: str
+    label_set: str | None
+    labels: Path | None = None
+    masks: Mapping[str, Path] = field(default_factory=dict)
     looked_for: tuple[str, ...] = ()
     probabilities: Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files and folders that it is read from."""
+        return [path for path in (self.labels, self.probabilities, *self.masks.values()) if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,7 @@ class Found:
     @property
     def paths(self) -> list[Path]:
         """All files and folders that the case is read from."""
-        given = [path for one in self.predictions for path in (one.labels, one.probabilities)]
+        given: list[Path | None] = [path for one in self.predictions for path in one.paths]
         given += [path for one in self.revised for path in (one.mask, one.shown)]
         return [path for path in (self.source.path, self.labels, *given) if path is not None]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ctatlas.anatomy import LabelSet, label_set, structure_called
+from ctatlas.anatomy import label_set, structure_called
 from ctatlas.atlas.add.found import Found, GivenPrediction
 from ctatlas.atlas.layout import MASK, CasePlace
 from ctatlas.atlas.members import GIVEN
@@ -49,7 +49,8 @@ def keep_predictions(found: Found, place: CasePlace, grid: Grid) -> None:
         decides = {
             "member": member,
             "label_set": given.label_set,
-            "labels": sha256_file(given.labels),
+            "labels": sha256_file(given.labels) if given.labels else None,
+            **({"masks": {name: sha256_file(path) for name, path in given.masks.items()}} if given.masks else {}),
             "probabilities": {name: sha256_file(path) for name, path in maps.items()},
         }
         work = partial(_keep_prediction, given=given, maps=maps, grid=grid)
@@ -70,7 +71,7 @@ def keep_revision(found: Found, place: CasePlace, grid: Grid) -> tuple[str, ...]
     """
     if not found.revised:
         return ()
-    spelled = _spelled(label_set(found.revised[0].label_set))
+    spelled = _spelled(found.revised[0].label_set)
     masks: dict[str, np.ndarray] = {}
     before: dict[str, np.ndarray] = {}
     unknown = []
@@ -100,17 +101,8 @@ def _keep_prediction(
 ) -> dict[str, object]:
     """Fill the folder of a member as `predict` does."""
     progress.stage("predictions", len(maps) + 1)
-    names = label_set(given.label_set)
-    found = read_label_map(given.labels)
-    present = ids_in(found.labels)
-    if strangers := [number for number in present if number not in names.labels]:
-        raise ScanError(f"{given.labels.name}: holds label {strangers[0]}, which {names.name} does not have")
-    spelled = _spelled(names)
-    known = {spelled[name] for name in given.looked_for if name in spelled} or set(names.labels.values())
-    known |= {names.labels[number] for number in present}
-    ids = {name: number for number, name in sorted(names.labels.items()) if name in known}
-    masks = Segmentation.from_labels(found.grid, found.labels, {number: name for name, number in ids.items()})
-    labels = on_grid(masks, grid, given.labels.name).combined(ids)
+    masks, ids = _of_masks(given, grid) if given.labels is None else _of_labels(given, given.labels, grid)
+    labels = masks.combined(ids)
     write_labels(labels, grid, folder / LABELS)
     with whole_file(folder / NAMES) as file:
         file.write((json.dumps({str(number): name for name, number in ids.items()}, indent=1) + "\n").encode())
@@ -125,17 +117,52 @@ def _keep_prediction(
     return {"masks": mask_facts(labels, ids, grid), "why_nothing": "", "notes": []}
 
 
+def _of_labels(given: GivenPrediction, path: Path, grid: Grid) -> tuple[Segmentation, dict[str, int]]:
+    """Read a label map; return its masks, and the ids of all that was looked for."""
+    spelled, labels_of = _spelled(given.label_set), label_set(given.label_set or "").labels
+    found = read_label_map(path)
+    present = ids_in(found.labels)
+    if strangers := [number for number in present if number not in labels_of]:
+        raise ScanError(f"{path.name}: holds label {strangers[0]}, which {given.label_set} does not have")
+    known = {spelled[name] for name in given.looked_for if name in spelled} or set(labels_of.values())
+    known |= {labels_of[number] for number in present}
+    ids = {name: number for number, name in sorted(labels_of.items()) if name in known}
+    masks = Segmentation.from_labels(found.grid, found.labels, {number: name for name, number in ids.items()})
+    return on_grid(masks, grid, path.name), ids
+
+
+def _of_masks(given: GivenPrediction, grid: Grid) -> tuple[Segmentation, dict[str, int]]:
+    """Read masks; where they overlap the label set's higher number has the voxel: tumors lie in organs."""
+    spelled = _spelled(given.label_set)
+    meant = {name: spelled.get(name) or structure_called(name) for name in given.masks}
+    paths = {structure: given.masks[name] for name, structure in meant.items() if structure}
+    if not paths:
+        raise ScanError(f"{given.name}: none of its {len(given.masks)} masks is called like a structure")
+    numbers = (
+        {name: number for number, name in sorted(label_set(given.label_set).labels.items())} if given.label_set else {}
+    )
+    names = [*(name for name in numbers if name in paths), *sorted(paths.keys() - numbers.keys())]
+    masks = Segmentation(grid)
+    for name in names:
+        masks = masks.add(name, one_mask(paths[name], name, grid).mask(name))
+    free = (number for number in range(1, 256) if number not in numbers.values())
+    return masks, {name: numbers.get(name) or next(free) for name in names}
+
+
 def _probability_files(given: GivenPrediction) -> dict[str, Path]:
     if given.probabilities is None:
         return {}
-    spelled = _spelled(label_set(given.label_set))
+    spelled = _spelled(given.label_set)
     paths = sorted(given.probabilities.glob(f"*{MASK}"))
     named = {path.name.removesuffix(MASK): path for path in paths if not path.name.startswith(".")}
     return {spelled[name]: path for name, path in named.items() if name in spelled}
 
 
-def _spelled(names: LabelSet) -> dict[str, str]:
+def _spelled(set_name: str | None) -> dict[str, str]:
     """Return canonical names by how a label set spells them; its canonical names, too."""
+    if set_name is None:
+        return {}
+    names = label_set(set_name)
     return {name: name for name in names.labels.values()} | {
         names.native_names[number]: name for number, name in names.labels.items()
     }

@@ -1,7 +1,8 @@
 """Case folders with a mask a structure: releases of AbdomenAtlas (`BDMAP_00000001/`), TotalSegmentator's (`s0000/`).
 
-`ct.nii.gz`, `segmentations/<structure>.nii.gz` or `combined_labels.nii.gz`; TotalSegmentator's `meta.csv` has splits,
-and so has the manifest of a release made by ctatlas, whose case folders may lie in `data/<split>/`.
+`ct.nii.gz`, `segmentations/<structure>.nii.gz` or `combined_labels.nii.gz`, whose numbers `labels.json` beside it may
+tell, as in phantoms; TotalSegmentator's `meta.csv` has splits, and so has the manifest of a release made by ctatlas,
+whose case folders may lie in `data/<split>/`. Masks of `ctatlas segment` are a model's, and stay that.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from ctatlas.atlas.add.datasets import dataset_of
-from ctatlas.atlas.add.found import Ask, Fault, Found, Listing, printable, scan_at
-from ctatlas.atlas.add.layouts.reading import MANIFEST, folders_in, numbers_of, said, text_of
+from ctatlas.atlas.add.found import Ask, Fault, Found, GivenPrediction, Listing, printable, scan_at
+from ctatlas.atlas.add.layouts.reading import MANIFEST, folders_in, given_remarks, numbers_of, said, text_of
+from ctatlas.atlas.layout import MASK
 from ctatlas.atlas.records import Split
 from ctatlas.errors import ScanError
+from ctatlas.execution import whole_record
 from ctatlas.volume import safe_name
 
 _CASE = re.compile(r"BDMAP_\w+|s\d{4,}", re.IGNORECASE)
-_CT, _MASKS, _COMBINED = "ct.nii.gz", "segmentations", "combined_labels.nii.gz"
+_CT, _MASKS, _COMBINED, _NAMES = "ct.nii.gz", "segmentations", "combined_labels.nii.gz", "labels.json"
 _DATA = "data"
 _SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
@@ -48,13 +52,18 @@ def listed(source: Path, ask: Ask) -> Listing:
             continue
         labels, numbers = (masks, wanted or _spelling(source)) if masks.is_dir() else (None, None)
         left_out: tuple[int, ...] = ()
+        if model := _segmented_by(folder):
+            predicted = GivenPrediction(model, None, masks={path.name.removesuffix(MASK): path for path in _in(masks)})
+            one = Found(name, dataset, name, scan_at(folder / _CT, ask), split=ask.split or splits.get(folder.name))
+            found.append(replace(one, predictions=(predicted,) if predicted.masks else ()))
+            continue
         if labels is None and combined.is_file():
             labels = combined
             numbers, left_out = _combined(combined, source, ask)
         labels, numbers = (labels, numbers) if wanted is not None and numbers is not None else (None, None)
         split = ask.split or splits.get(folder.name)
         found.append(Found(name, dataset, name, scan_at(folder / _CT, ask), labels, numbers, left_out, split))
-    return Listing("abdomenatlas", tuple(found), tuple(faults))
+    return Listing("abdomenatlas", tuple(found), tuple(faults), remarks=tuple(given_remarks(found)))
 
 
 def _folders(source: Path) -> list[Path]:
@@ -77,12 +86,29 @@ def _spelling(source: Path) -> str:
 
 def _combined(path: Path, source: Path, ask: Ask) -> tuple[str | None, tuple[int, ...]]:
     """Return whose numbers combined labels have: releases 1.0 and 1.1 number alike but annotate 9 and 25 structures."""
+    if ask.label_set is None and path.with_name(_NAMES).is_file():
+        return said(str(path.with_name(_NAMES))), ()
     if ask.label_set is None and _CASE.fullmatch(path.parent.name):
         raise ScanError(
             f"{path.parent.name}/{path.name}: which release is this? Name --label-set abdomenatlas-1.0 or "
             "abdomenatlas-1.1: they annotate different structures"
         )
     return numbers_of([source.resolve().name], path, ask)
+
+
+def _segmented_by(folder: Path) -> str:
+    """Return the model whose masks `ctatlas segment` left in a folder; "" when they are not known to be a model's."""
+    record = whole_record(folder)
+    if record is None or record.get("step") != "segment":
+        return ""
+    match record.get("parameters"):
+        case {"model": {"name": str(name)}}:
+            return safe_name(name)
+    return ""
+
+
+def _in(masks: Path) -> list[Path]:
+    return sorted(masks.glob(f"[!.]*{MASK}"))
 
 
 def _splits(source: Path) -> dict[str, Split]:

@@ -9,13 +9,13 @@ Source: reference/abdomenatlas.md §1.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ctatlas.atlas.add.found import Ask, Found, GivenMask, GivenPrediction, Listing, printable, scan_at
-from ctatlas.atlas.add.layouts.reading import numbers_of
-from ctatlas.atlas.members import GIVEN
+from ctatlas.atlas.add.layouts.reading import given_remarks, numbers_of
 from ctatlas.volume import safe_name
 
 _ENDING = ".nii.gz"
@@ -25,6 +25,7 @@ _PSEUDO, _MASKS, _SOFT = "pseudo_label", "segmentations", "soft_pred"
 _REVISED = "_revised"
 _NUMBERS = "universal-32"
 _PIPELINE = "published pipeline"
+_VERSION = re.compile(r"_V\d+$")
 
 
 def fits(source: Path) -> bool:
@@ -55,17 +56,25 @@ def listed(source: Path, ask: Ask) -> Listing:
 
 
 def _predictions(folder: Path) -> Iterator[GivenPrediction]:
-    """Yield what each network, their average, or the assembled label says; before people corrected it, if that came."""
+    """Yield what each network, their average, or the assembled label says; before people corrected it, if that came.
+
+    The label map says it, or where there is none the masks do.
+    """
     for place in (*sorted(folder.glob("backbones/*")), folder / "average"):
-        if (labels := place / f"{_PSEUDO}{_ENDING}").is_file():
-            soft = place / _SOFT
-            looked_for = tuple(_masks_in(place / _MASKS))
-            yield GivenPrediction(safe_name(place.name), labels, _NUMBERS, looked_for, soft if soft.is_dir() else None)
-    version = _version(folder)
-    labels = folder / f"{_PSEUDO}{version}{_ENDING}"
+        masks = {name: path for name, path in _masks_in(place / _MASKS).items() if not name.endswith(_REVISED)}
+        yield from _prediction(safe_name(place.name), place / f"{_PSEUDO}{_ENDING}", masks, place / _SOFT)
+    version, there = _version(folder), _masks_in(folder / _MASKS)
+    before = {name.removesuffix(version): path for name, path in there.items() if version and name.endswith(version)}
+    masks = {name: path for name, path in there.items() if not (version and name.endswith(version))} | before
+    yield from _prediction(_PSEUDO, folder / f"{_PSEUDO}{version}{_ENDING}", masks, folder / _SOFT)
+
+
+def _prediction(name: str, labels: Path, masks: Mapping[str, Path], soft: Path) -> Iterator[GivenPrediction]:
+    given = GivenPrediction(name, _NUMBERS, looked_for=tuple(masks), probabilities=soft if soft.is_dir() else None)
     if labels.is_file():
-        masks = [name for name in _masks_in(folder / _MASKS) if not (version and name.endswith(version))]
-        yield GivenPrediction(_PSEUDO, labels, _NUMBERS, tuple(masks))
+        yield replace(given, labels=labels)
+    elif masks:
+        yield replace(given, masks=masks)
 
 
 def _revised(folder: Path) -> Iterator[GivenMask]:
@@ -85,7 +94,9 @@ def _revised(folder: Path) -> Iterator[GivenMask]:
 def _version(folder: Path) -> str:
     """Return the suffix of what networks said before people corrected it (`_V1`), the first where there are several."""
     stems = sorted(path.name.removesuffix(_ENDING) for path in folder.glob(f"{_PSEUDO}_*{_ENDING}"))
-    return stems[0].removeprefix(_PSEUDO) if stems else ""
+    if stems:
+        return stems[0].removeprefix(_PSEUDO)
+    return min((found[0] for name in _masks_in(folder / _MASKS) if (found := _VERSION.search(name))), default="")
 
 
 def _masks_in(folder: Path) -> dict[str, Path]:
@@ -95,10 +106,7 @@ def _masks_in(folder: Path) -> dict[str, Path]:
 
 
 def _remarks(found: Sequence[Found]) -> Iterator[str]:
-    networks = dict.fromkeys(f"{GIVEN}{one.name}" for case in found for one in case.predictions)
-    if networks:
-        n = sum(bool(case.predictions) for case in found)
-        yield f"{n} cases have predictions; to have them used, add to the members in atlas.toml: {', '.join(networks)}"
+    yield from given_remarks(found)
     if n := sum(bool(case.revised) for case in found):
         yield f"{n} cases have corrected masks, which become revisions by 'source'"
 

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ctatlas.anatomy import label_set
 from ctatlas.atlas.add.datasets import KnownDataset, dataset_of, label_set_of_file
-from ctatlas.atlas.add.found import Ask
+from ctatlas.atlas.add.found import Ask, Found
+from ctatlas.atlas.members import GIVEN
 from ctatlas.errors import ScanError
 
 NO_LABELS = "none"  # as a label set: take the scans alone
@@ -144,6 +145,14 @@ def numbers_of(folders: Iterable[str], label: Path, ask: Ask) -> tuple[str | Non
             f"or --label-set {NO_LABELS} to take the scans alone"
         )
     return label_set_of_file(known, label), known.left_out
+
+
+def given_remarks(found: Sequence[Found]) -> Iterator[str]:
+    """Say which predictions came with the scans, and how to have them used."""
+    models = dict.fromkeys(f"{GIVEN}{one.name}" for case in found for one in case.predictions)
+    if models:
+        n = sum(bool(case.predictions) for case in found)
+        yield f"{n} cases have predictions; to have them used, add to the members in atlas.toml: {', '.join(models)}"
 
 
 def said(name: str) -> str | None:
