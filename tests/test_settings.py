@@ -76,7 +76,7 @@ def test_a_variable_of_the_wrong_kind_is_named(monkeypatch, variable, value, mes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("thread = 2", "unknown setting 'thread'; known: hf_mirror, home, offline, threads"),
+        ("thread = 2", "unknown setting 'thread'; known: backend, hf_mirror, home, offline, threads"),
         ("threads = true", "threads is True; expected a whole number"),
         ("threads = 2.5", r"threads is 2.5; expected a whole number"),
         ("home = 3", "home is 3; expected a folder"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ctatlas.finding import How, card_together, find, find_together
 from ctatlas.hashing import sha256_json
 from ctatlas.models import Model, card, load
+from ctatlas.models.engines import backend_of
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import Extras, Found, Naming, Origin, check_objects, name_outputs, write_results
 from ctatlas.volume import Segmentation, Volume, read
@@ -30,6 +31,7 @@ def segment(
     how: How = "mean",
     structures: Sequence[str] | None = None,
     label_set: str | None = None,
+    backend: str | None = None,
     progress: Progress = SILENT,
 ) -> Segmentation:
     """Find the structures of one CT scan.
@@ -47,6 +49,8 @@ def segment(
         What to find, by any name; default: all that the model's card calls usable.
     label_set : str, optional
         Whose names to give; default: canonical names.
+    backend : str, optional
+        What runs the networks: "onnxruntime", "openvino", "torch", …; default: the fastest on such a machine.
     progress : Progress, optional
 
     Returns
@@ -60,7 +64,7 @@ def segment(
         When the scan can't be read or is no CT; when model, structure or label set is not known.
     """
     asked = [model] if isinstance(model, str | Path) else list(model)
-    loaded = networks(tuple(map(str, asked)))
+    loaded = networks(tuple(map(str, asked)), backend)
     naming = name_outputs(card_together([each.card for each in loaded], how), structures, label_set)
     scan = source if isinstance(source, Volume) else read(source)
     found = found_by(loaded, scan, naming=naming, extras=Extras(), how=how, progress=progress)
@@ -85,9 +89,10 @@ def segment_to_folder(
     naming: Naming,
     extras: Extras,
     how: How = "mean",
+    backend: str | None = None,
 ) -> dict[str, object]:
     """Read one scan, find its structures and write them; return the summary of `write_results`."""
-    loaded = networks(models)
+    loaded = networks(models, backend)
     progress.stage("read", 1)
     scan = source.read()
     check_objects(scan, extras)
@@ -103,11 +108,17 @@ def network(model: str) -> Model:
     return networks((model,))[0]
 
 
-def networks(models: Sequence[str]) -> tuple[Model, ...]:
-    """Load models once for many scans, by their names or their folders."""
-    return _loaded(tuple(models), tuple(sha256_json(card(model).model_dump(mode="json")) for model in models))
+def networks(models: Sequence[str], backend: str | None = None) -> tuple[Model, ...]:
+    """Load models once for many scans, by their names or their folders, in a backend."""
+    cards = [card(model) for model in models]
+    told = tuple(
+        (model, backend_of(found, backend), sha256_json(found.model_dump(mode="json")))
+        for model, found in zip(models, cards, strict=True)
+    )
+    return _loaded(told)
 
 
 @lru_cache(maxsize=1)
-def _loaded(models: tuple[str, ...], cards_sha256: tuple[str, ...]) -> tuple[Model, ...]:  # noqa: ARG001 - a changed card is another model
-    return tuple(load(model) for model in models)
+def _loaded(told: tuple[tuple[str, str, str], ...]) -> tuple[Model, ...]:
+    """Load models by name, backend and hash of the card: a changed card is another model."""
+    return tuple(load(model, backend) for model, backend, _ in told)

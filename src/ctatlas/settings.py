@@ -20,6 +20,7 @@ class Settings:
 
     home: Path  # downloaded weights and caches; default: the platform's cache folder
     offline: bool = False  # never open a connection
+    backend: str | None = None  # what networks run on; None: what was measured to be fastest
     hf_mirror: str | None = None  # asked in place of huggingface.co
     threads: int | None = None  # for networks, resampling and decoding; None: as many as the machine has cores
 
@@ -100,9 +101,16 @@ def _count(value: object) -> int:
     return int(value)
 
 
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
+
+
 _KINDS: dict[str, tuple[Callable[[object], object], str]] = {
     "home": (_folder, "a folder"),
     "offline": (_yes_or_no, "true or false (1 or 0)"),
+    "backend": (_name, "a backend's name"),
     "hf_mirror": (_site, "a site's address, as https://mirror.example"),
     "threads": (_count, "a whole number from 1 on"),
 }

@@ -65,7 +65,7 @@ def test_onnx_takes_its_channels(ctatlas: Terminal, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--backend", "onnxruntime"], "universal weights run on torch, not on onnxruntime"),
+        (["--backend", "tensorflow"], "no backend 'tensorflow'; known: onnxruntime, openvino"),
         (["--loader", "nnn"], "no checkpoint 'nnn'; known: monai, universal"),
         (["--option", "groups"], "--option groups: expected NAME=VALUE"),
         (["--option", "width=3"], "options that a segresnet doesn't take: width"),

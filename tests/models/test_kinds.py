@@ -13,8 +13,9 @@ def test_every_loader_can_be_called(kind: str) -> None:
     assert callable(kinds.loader(kind))
 
 
-@pytest.mark.parametrize("kind", kinds.BACKENDS)
+@pytest.mark.parametrize("kind", ["onnxruntime", "openvino"])
 def test_every_backend_can_be_called(kind: str) -> None:
+    pytest.importorskip(kind)
     assert callable(kinds.backend(kind))
 
 

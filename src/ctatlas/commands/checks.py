@@ -17,7 +17,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 import ctatlas
-from ctatlas.errors import CtatlasError
+from ctatlas.errors import CtatlasError, InstallError
 from ctatlas.settings import settings
 
 State = Literal["ok", "missing", "broken"]
@@ -145,11 +145,13 @@ def _settings() -> Iterator[Check]:
 
 
 def _backends() -> Iterator[Check]:
-    from ctatlas.models.kinds import BACKENDS, backend
+    from ctatlas.models.kinds import backend, torch_backend
 
-    for name in BACKENDS:
+    for name, find in (("onnxruntime", backend), ("openvino", backend), ("torch", torch_backend)):
         try:
-            backend(name)
+            find(name)
+        except InstallError as error:  # an extra that is not installed
+            yield Check(f"backend {name}", "missing", "not installed", str(error).rpartition(": ")[2])
         except (ImportError, CtatlasError) as error:
             yield Check(f"backend {name}", "broken", str(error), _upgrade("ctatlas", [name]))
         else:

@@ -23,6 +23,10 @@ Workers = Annotated[
 Series = Annotated[
     str | None, typer.Option("--series", help="Which of several DICOM series: its number, UID or description.")
 ]
+OnBackend = Annotated[
+    str | None,
+    typer.Option("--backend", help="What runs the network: onnxruntime, openvino, torch, … Default: the fastest here."),
+]
 Phase = Annotated[int | None, typer.Option("--phase", min=1, help="Which phase of a 4-D scan, counted from 1.")]
 Repair = Annotated[
     bool,

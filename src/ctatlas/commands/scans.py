@@ -14,6 +14,7 @@ from ctatlas.errors import OutputError, ScanError
 from ctatlas.execution import Outcome, Task
 from ctatlas.hashing import sha256_json
 from ctatlas.models import card
+from ctatlas.models.engines import backend_of
 from ctatlas.pipeline import STEP_VERSION, How, card_together, segment_to_folder
 from ctatlas.results import NOTICE, Extras, expected_files, name_outputs, no_images
 from ctatlas.volume import AS_IT_IS, Choices, files_of, scans_in
@@ -37,6 +38,7 @@ class Job:
     extras: Extras = field(default_factory=Extras)
     choices: Choices = AS_IT_IS
     how: How = "mean"
+    backend: str | None = None
 
 
 def tasks_of(job: Job) -> list[Task]:
@@ -115,12 +117,18 @@ def _task(source: ScanSource, folder: Path, job: Job, *, cards: Sequence[ModelCa
     classes = [each.name for each in joined.classes if each.role == "structure"]
     members = {each.name: naming.known_to(each.structures) for each in cards} if job.extras.members else {}
     makes = expected_files(naming, job.extras, classes, members)
-    models = [_identity(each) for each in cards]
+    models = [_identity(each, job.backend) for each in cards]
     return Task(
         case=source.case,
         folder=folder,
         work=partial(
-            segment_to_folder, source=source, models=job.models, naming=naming, extras=job.extras, how=job.how
+            segment_to_folder,
+            source=source,
+            models=job.models,
+            naming=naming,
+            extras=job.extras,
+            how=job.how,
+            backend=job.backend,
         ),
         step="segment",
         version=STEP_VERSION,
@@ -138,13 +146,14 @@ def _task(source: ScanSource, folder: Path, job: Job, *, cards: Sequence[ModelCa
     )
 
 
-def _identity(found: ModelCard) -> dict[str, str | None]:
+def _identity(found: ModelCard, backend: str | None) -> dict[str, str | None]:
     """Say all of a model that decides what it finds."""
     return {
         "name": found.name,
         "version": found.version,
         "weights_sha256": found.weights.sha256,
         "card_sha256": sha256_json(found.model_dump(mode="json")),
+        "backend": backend_of(found, backend),
     }
 
 

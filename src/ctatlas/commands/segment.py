@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctatlas.commands.options import AsJson, Debug, DryRun, Phase, Quiet, Repair, Series, Workers, flag
+from ctatlas.commands.options import AsJson, Debug, DryRun, OnBackend, Phase, Quiet, Repair, Series, Workers, flag
 
 SegType = Literal["binary", "labelmap"]
 EXAMPLE = "ctatlas segment scan.nii.gz out --statistics --preview"
@@ -63,6 +63,7 @@ def segment(
     ] = None,
     rtstruct: Annotated[bool, flag("--rtstruct", text="Also contours as DICOM RTSTRUCT.")] = False,
     seg_nrrd: Annotated[bool, flag("--seg-nrrd", text="Also one .seg.nrrd for 3D Slicer.")] = False,
+    backend: OnBackend = None,
     series: Series = None,
     phase: Phase = None,
     repair: Repair = False,
@@ -98,7 +99,7 @@ def segment(
         seg_type=seg_type or "binary",
     )
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    job = Job(source, out, models, names or None, label_set, extras, Choices(series, phase, repair))
+    job = Job(source, out, models, names or None, label_set, extras, Choices(series, phase, repair), backend=backend)
     tasks = tasks_of(job)
     if dry_run:
         say_plan(tasks, foretold(job), as_json=json)

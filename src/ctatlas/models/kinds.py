@@ -13,6 +13,9 @@ from ctatlas.models.cards import ModelCard
 from ctatlas.models.model import Backend, Model
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from ctatlas.models.backends.torch import TorchNetwork
     from ctatlas.models.loaders.networks import Opened
 
 LOADERS = {
@@ -26,24 +29,41 @@ CHECKPOINTS = {
     "monai": "ctatlas.models.loaders.monai:open_checkpoint",
     "universal": "ctatlas.models.loaders.universal:open_checkpoint",
 }
-BACKENDS = {"onnxruntime": "ctatlas.models.backends.onnxruntime:open_session"}
+# Engines that open the bytes of an ONNX file.
+BACKENDS = {
+    "onnxruntime": "ctatlas.models.backends.onnxruntime:open_session",
+    "openvino": "ctatlas.models.backends.openvino:open_compiled",
+    "openvino-bf16": "ctatlas.models.backends.openvino:open_in_bf16",
+}
+# Ways to run a torch network as it is.
+TORCH_BACKENDS = {
+    "torch": "ctatlas.models.backends.torch:open_network",
+    "torch-channels-last": "ctatlas.models.backends.torch:open_channels_last",
+    "torch-bf16": "ctatlas.models.backends.torch:open_in_bf16",
+}
 
 # Packages that the light install lacks, and the extras that bring them.
-_EXTRAS = {"torch": "torch", "openvino": "openvino"}
+_EXTRAS = {"torch": "torch", "openvino": "openvino", "onnx": "train"}
 
-Loader = Callable[[ModelCard, Path], Model]
+Loader = Callable[[ModelCard, Path, str | None], Model]
 CheckpointOpener = Callable[[Path, ModelCard | None, Mapping[str, object] | None], "Opened"]
 BackendOpener = Callable[[bytes, int | None], Backend]
+TorchOpener = Callable[["nn.Module", tuple[int | None, int | None], int | None], "TorchNetwork"]
 
 
 def loader(kind: str) -> Loader:
-    """Return the function that makes a model of a card and its folder, for one kind of weights."""
+    """Return the function that makes a model of a card, its folder and a backend's name, for one kind of weights."""
     return cast("Loader", _resolved("loader", kind, LOADERS))
 
 
 def backend(kind: str) -> BackendOpener:
     """Return the function that opens the bytes of an ONNX file, with that many threads, in one engine."""
     return cast("BackendOpener", _resolved("backend", kind, BACKENDS))
+
+
+def torch_backend(kind: str) -> TorchOpener:
+    """Return the function that makes a torch network ready to run, with that many threads, in one way."""
+    return cast("TorchOpener", _resolved("torch_backend", kind, TORCH_BACKENDS))
 
 
 def checkpoint_opener(kind: str) -> CheckpointOpener:

@@ -10,13 +10,11 @@ import numpy as np
 
 from ctatlas.errors import ModelError, ScanError
 from ctatlas.models.cards import CARD_FILE
-from ctatlas.models.kinds import backend, checkpoint_opener
+from ctatlas.models.engines import open_onnx, open_torch
+from ctatlas.models.kinds import checkpoint_opener
 from ctatlas.models.model import Backend
 from ctatlas.models.registry import load, model_names
-from ctatlas.settings import settings
 
-# What each loader's weights run on.
-_ENGINES = {"onnx": "onnxruntime", "universal": "torch", "monai": "torch", "nnunet": "torch"}
 _AT_MOST_VOXELS = 512**3
 
 
@@ -53,7 +51,12 @@ def read_patch(path: Path) -> np.ndarray:
 
 
 def open_for_patch(
-    model: str, *, loader: str | None = None, engine: str | None = None, options: Mapping[str, object] | None = None
+    model: str,
+    window: tuple[int, int, int],
+    *,
+    loader: str | None = None,
+    engine: str | None = None,
+    options: Mapping[str, object] | None = None,
 ) -> Network:
     """Open a model by its name or folder, or a bare file of weights.
 
@@ -61,31 +64,31 @@ def open_for_patch(
     ----------
     model : str
         A model's name or folder, or a file: ONNX by its ending, else a torch checkpoint.
+    window : three int
+        The patch's shape, for which a checkpoint is converted where the engine reads ONNX.
     loader : str, optional
         Which loader reads a bare file; "onnx" or "universal" unless told.
     engine : str, optional
-        What to run it on; refused where the weights need another.
+        What to run it on; see `ctatlas.models.engines.chosen`.
     options : mapping, optional
         What a bare checkpoint's weights don't show of its network.
 
     Raises
     ------
     ModelError
-        When there is no such model or file, it can't be opened, or needs another engine.
+        When there is no such model or file, it can't be opened, or does not run on that engine.
     """
     if model in model_names() or Path(model).is_dir():
-        opened = load(model)
-        _agree(model, opened.card.weights.loader, engine)
+        opened = load(model, engine)
         return Network(opened.backend, opened.card.name, "as on its card")
     path = Path(model)
     if not path.is_file():
         raise ModelError(f"{model}: no model of this name, no folder with a {CARD_FILE}, and no file of weights")
     loader = loader or ("onnx" if path.suffix == ".onnx" else "universal")
-    _agree(model, loader, engine)
     if loader == "onnx":
-        return Network(backend("onnxruntime")(path.read_bytes(), settings().threads), "ONNX", "as in the file")
+        return Network(open_onnx(path.read_bytes(), engine), "ONNX", "as in the file")
     found = checkpoint_opener(loader)(path, None, options)
-    return Network(found.backend, found.layout.kind, str(found.account))
+    return Network(open_torch(found.backend, engine, window), found.layout.kind, str(found.account))
 
 
 def patch_logits(engine: Backend, patch: np.ndarray) -> np.ndarray:
@@ -100,9 +103,3 @@ def patch_logits(engine: Backend, patch: np.ndarray) -> np.ndarray:
         raise ModelError(f"the network takes {engine.n_channels} channels, the patch has {len(patch)}")
     (logits,) = engine.logits(patch[None])
     return np.asarray(logits)
-
-
-def _agree(model: str, loader: str, engine: str | None) -> None:
-    needed = _ENGINES.get(loader, engine)
-    if engine not in {None, needed}:
-        raise ModelError(f"{model}: {loader} weights run on {needed}, not on {engine}")

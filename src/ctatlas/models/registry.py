@@ -32,17 +32,23 @@ def card(name_or_path: str | Path) -> ModelCard:
     return _card_in(_folder(name_or_path))
 
 
-def load(name_or_path: str | Path) -> Model:
+def load(name_or_path: str | Path, backend: str | None = None) -> Model:
     """Return a model ready to run, by its name or by its folder.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+    backend : str, optional
+        What its network runs on; unless told, what `ctatlas.models.engines.chosen` says.
 
     Raises
     ------
     ModelError
-        When there is no such model, or its card or weights are broken.
+        When there is no such model or backend, or its card or weights are broken.
     """
     folder = _folder(name_or_path)
     found = _card_in(folder)
-    return loader(found.weights.loader)(found, folder)
+    return loader(found.weights.loader)(found, folder, backend)
 
 
 def _card_in(folder: Path) -> ModelCard:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ctatlas.commands.console import say, say_json
-from ctatlas.commands.options import AsJson, Debug
+from ctatlas.commands.options import AsJson, Debug, OnBackend
 from ctatlas.errors import ModelError
 
 EXAMPLE = "ctatlas models logits supervised_suprem_unet_2100.pth patch.npy logits.npy"
@@ -22,7 +22,7 @@ def logits(
     loader: Annotated[
         str | None, typer.Option("--loader", help="How to read a file of weights: onnx, universal or monai.")
     ] = None,
-    backend: Annotated[str | None, typer.Option("--backend", help="What to run it on: onnxruntime or torch.")] = None,
+    backend: OnBackend = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="NAME=VALUE", help="What a file doesn't show, as patch_merging=monai<1.5."),
@@ -38,7 +38,7 @@ def logits(
 
     options = dict(_named(each) for each in option or [])
     voxels = read_patch(patch)
-    network = open_for_patch(model, loader=loader, engine=backend, options=options)
+    network = open_for_patch(model, voxels.shape[1:], loader=loader, engine=backend, options=options)
     found = patch_logits(network.engine, voxels)
     with whole_file(out) as file:
         np.save(file, found)

@@ -11,7 +11,7 @@ import onnxruntime
 from ctatlas.errors import ModelError
 
 # A window of 64 voxels a side through the bundled network takes some 100 MB, so the number at once is bounded.
-_AT_MOST_WORKERS = 8
+AT_MOST_WORKERS = 8
 # Loaded from bytes, a network has no folder; naming one that is not there refuses every reference to another file.
 _NOWHERE = "/no-external-data"
 _FATAL_ONLY = 4  # what is less becomes an exception, which says it better
@@ -42,12 +42,14 @@ class Session:
         ModelError
             When the network cannot take windows of this shape.
         """
-        name = self.network.get_inputs()[0].name
+        entry = self.network.get_inputs()[0]
+        alone = isinstance(entry.shape[0], int)  # a network of one window a call
         try:
-            (logits,) = self.network.run(None, {name: windows})
+            groups = [each[None] for each in windows] if alone else [windows]
+            found = [self.network.run(None, {entry.name: group})[0] for group in groups]
         except Exception as error:  # noqa: BLE001  onnxruntime's own classes share no base but Exception
             raise ModelError(f"the network failed on windows {windows.shape}: {_line(error)}") from None
-        return np.asarray(logits, np.float32)
+        return np.asarray(found[0] if len(found) == 1 else np.concatenate(found), np.float32)
 
 
 def open_session(weights: bytes, threads: int | None) -> Session:
@@ -65,6 +67,24 @@ def open_session(weights: bytes, threads: int | None) -> Session:
     ModelError
         When the bytes are no such network.
     """
+    return Session(_opened(weights, _options()), min(threads or os.cpu_count() or 1, AT_MOST_WORKERS))
+
+
+def checked_ends(weights: bytes) -> tuple[int | None, int | None]:
+    """Return how many channels a network takes and how many classes it gives, as far as its bytes say so.
+
+    Raises
+    ------
+    ModelError
+        As `open_session`.
+    """
+    options = _options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = Session(_opened(weights, options), workers=1)
+    return session.n_channels, session.n_classes
+
+
+def _options() -> onnxruntime.SessionOptions:
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
@@ -73,12 +93,16 @@ def open_session(weights: bytes, threads: int | None) -> Session:
     options.use_deterministic_compute = True
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
+    return options
+
+
+def _opened(weights: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     try:
         network = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  onnxruntime's own classes share no base but Exception
         raise ModelError(f"not an ONNX network that onnxruntime can open: {_line(error)}") from None
     _check(network)
-    return Session(network, min(threads or os.cpu_count() or 1, _AT_MOST_WORKERS))
+    return network
 
 
 def _check(network: onnxruntime.InferenceSession) -> None:

@@ -20,16 +20,17 @@ _METADATA = "configs/metadata.json"
 _AT_MOST_BYTES = 4 * 1024**3
 
 
-def load(card: ModelCard, folder: Path) -> Model:
+def load(card: ModelCard, folder: Path, backend: str | None = None) -> Model:
     """Read a card's weights, a checkpoint or a packed bundle, and give them to the network they belong to.
 
     Raises
     ------
     ModelError
-        When the file is missing or another one, is no checkpoint, holds code, or doesn't fit its card.
+        When the file is missing or another one, is no checkpoint, holds code, doesn't fit its card, or can't run on
+        the backend.
     """
     path = checked_path(card, folder)
-    return model_of(card, path, open_checkpoint(path, card))
+    return model_of(card, path, open_checkpoint(path, card), backend)
 
 
 def open_checkpoint(path: Path, card: ModelCard | None = None, options: Mapping[str, object] | None = None) -> Opened:

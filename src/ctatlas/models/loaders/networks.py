@@ -11,6 +11,7 @@ import torch
 from ctatlas.errors import ModelError
 from ctatlas.models.backends.torch import TorchNetwork
 from ctatlas.models.cards import ModelCard
+from ctatlas.models.engines import open_torch
 from ctatlas.models.loaders.checkpoint import read_checkpoint
 from ctatlas.models.loaders.layouts import Layout, Options, build, layout_of, normalised
 from ctatlas.models.loaders.matching import Account, fill
@@ -67,13 +68,13 @@ def open_network(
     return Opened(TorchNetwork(network, layout.n_inputs, layout.n_classes), layout, account)
 
 
-def model_of(card: ModelCard, path: Path, opened: Opened) -> Model:
-    """Put card and network together.
+def model_of(card: ModelCard, path: Path, opened: Opened, backend: str | None = None) -> Model:
+    """Put card and network together, in a backend.
 
     Raises
     ------
     ModelError
-        When the card's windows are none that the network can take.
+        When the card's windows are none that the network can take, or the backend can't run it.
     """
     step = int(getattr(opened.backend.network, "multiple_of", 1))
     if any(size % step for size in card.window.shape):
@@ -81,7 +82,10 @@ def model_of(card: ModelCard, path: Path, opened: Opened) -> Model:
             f"{path}: does not fit its card: a {opened.layout.kind} takes windows whose sides are multiples of {step}, "
             f"the card says {card.window.shape}"
         )
-    return Model(card, opened.backend)
+    try:
+        return Model(card, open_torch(opened.backend, backend, card.window.shape))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
 
 
 def _completed(

@@ -6,18 +6,21 @@ from pathlib import Path
 
 from ctatlas.errors import ModelError
 from ctatlas.models.cards import ModelCard
+from ctatlas.models.engines import chosen
 from ctatlas.models.model import Model
 from ctatlas.models.nnunet import load_networks, open_folder
 
 
-def load(card: ModelCard, folder: Path) -> Model:
+def load(card: ModelCard, folder: Path, backend: str | None = None) -> Model:
     """Read the weights of every fold and give them to the networks that plans tell.
 
     Raises
     ------
     ModelError
-        When plans, labels or weights are missing or broken, hold code, or don't fit each other or the card.
+        When plans, labels or weights are missing or broken, hold code, or don't fit each other or the card; or
+        when the backend is not torch.
     """
+    chosen("nnunet", backend)
     networks = load_networks(open_folder(folder))
     classes = len(card.classes)
     if networks.n_classes not in {None, classes}:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from ctatlas.errors import ModelError
 from ctatlas.models.cards import ModelCard
-from ctatlas.models.kinds import backend
+from ctatlas.models.engines import open_onnx
 from ctatlas.models.loaders.weights import checked_bytes
 from ctatlas.models.model import Backend, Model
-from ctatlas.settings import settings
 
 
-def load(card: ModelCard, folder: Path) -> Model:
-    """Read a card's weights and open them.
+def load(card: ModelCard, folder: Path, backend: str | None = None) -> Model:
+    """Read a card's weights and open them in a backend.
 
     Raises
     ------
@@ -23,7 +22,7 @@ def load(card: ModelCard, folder: Path) -> Model:
     path = folder / card.weights.file
     weights = checked_bytes(card, folder)
     try:
-        engine = backend("onnxruntime")(weights, settings().threads)
+        engine = open_onnx(weights, backend)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     if faults := _misfits(card, engine):

@@ -14,16 +14,17 @@ from ctatlas.models.model import Model
 PATCH_MERGING = "monai<1.5"
 
 
-def load(card: ModelCard, folder: Path) -> Model:
+def load(card: ModelCard, folder: Path, backend: str | None = None) -> Model:
     """Read a card's weights and give them to the network they belong to.
 
     Raises
     ------
     ModelError
-        When the file is missing or another one, is no checkpoint, holds code, or doesn't fit its card.
+        When the file is missing or another one, is no checkpoint, holds code, doesn't fit its card, or can't run on
+        the backend.
     """
     path = checked_path(card, folder)
-    return model_of(card, path, open_checkpoint(path, card))
+    return model_of(card, path, open_checkpoint(path, card), backend)
 
 
 def open_checkpoint(path: Path, card: ModelCard | None = None, options: Mapping[str, object] | None = None) -> Opened:

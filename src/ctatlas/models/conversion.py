@@ -1,0 +1,70 @@
+"""A torch network as the bytes of an ONNX file, for windows of one shape."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from ctatlas.errors import InstallError, ModelError
+from ctatlas.models.backends.torch import TorchNetwork
+from ctatlas.models.networks.swin import relative_position_index, shift_regions
+
+OPSET = 18
+
+
+def onnx_bytes(network: TorchNetwork, window: tuple[int, int, int]) -> bytes:
+    """Convert a network: input `windows` (1, channels, x, y, z) float32, output `logits` (1, classes, x, y, z).
+
+    Weights and arithmetic stay float32. One window a call, of one shape: what follows from the shape is worked out
+    once and for all, and engines can plan for it.
+
+    Raises
+    ------
+    InstallError
+        When the packages that convert are not installed.
+    ModelError
+        When an operation of the network has no counterpart in ONNX.
+    """
+    try:
+        import onnxscript  # noqa: F401  what torch converts with
+    except ModuleNotFoundError as error:
+        raise InstallError(f"writing ONNX needs {error.name}: pip install 'ctatlas[train]'") from None
+    example = torch.zeros(1, network.n_channels or 1, *window)
+    try:
+        with torch.inference_mode(mode=False), torch.no_grad(), _quiet():
+            made = torch.onnx.export(
+                network.network,
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["windows"],
+                output_names=["logits"],
+                verbose=False,
+            )
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError, TypeError) as error:
+        raise ModelError(f"can't be written as ONNX: {' '.join(str(error).split())[:300]}") from None
+    finally:
+        for kept in (relative_position_index, shift_regions):
+            kept.cache_clear()  # what was computed while converting has no numbers in it
+    if made is None:
+        raise ModelError("can't be written as ONNX: torch gave nothing")
+    written: bytes = made.model_proto.SerializeToString()
+    return written
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to itself what the converter says of packages that are not here and of its own future."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)

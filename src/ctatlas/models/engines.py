@@ -1,0 +1,80 @@
+"""What a network runs on: as told, as the settings say, or as was measured on machines of this kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctatlas.errors import ModelError
+from ctatlas.models.backends.processor import need_bf16
+from ctatlas.models.cards import ModelCard
+from ctatlas.models.kinds import BACKENDS, TORCH_BACKENDS, backend, torch_backend
+from ctatlas.models.model import Backend
+from ctatlas.settings import settings
+
+if TYPE_CHECKING:
+    from ctatlas.models.backends.torch import TorchNetwork
+
+NAMES = (*BACKENDS, *TORCH_BACKENDS)
+# What runs each sort of weights: ONNX files need an engine for these, networks in memory can be converted for one.
+RUNS = {"onnx": tuple(BACKENDS), "torch": NAMES, "nnunet": ("torch",)}
+_NATIVE = {"onnx": "onnxruntime", "torch": "torch", "nnunet": "torch"}
+
+
+def chosen(weights: str, asked: str | None = None) -> str:
+    """Return the name of the backend for a network.
+
+    Parameters
+    ----------
+    weights : {"onnx", "torch", "nnunet"}
+        What its weights are.
+    asked : str, optional
+        What the caller wants; unless told, what the settings say, where that runs such weights.
+
+    Raises
+    ------
+    ModelError
+        When there is no such backend, it doesn't run such weights, or it wants a processor that this one is not.
+    """
+    wanted = settings().backend
+    for name in filter(None, (asked, wanted)):
+        if name not in NAMES:
+            raise ModelError(f"no backend {name!r}; known: {', '.join(NAMES)}")
+    if asked and asked not in RUNS[weights]:
+        raise ModelError(f"{weights} weights run on {', '.join(RUNS[weights])}, not on {asked}")
+    name = asked or (wanted if wanted in RUNS[weights] else _NATIVE[weights])
+    if name.endswith("-bf16"):
+        need_bf16(name)
+    return name
+
+
+def backend_of(card: ModelCard, asked: str | None = None) -> str:
+    """Return the name of the backend that a model runs on, as `chosen`; nothing is opened."""
+    return chosen(card.weights.loader if card.weights.loader in RUNS else "torch", asked)
+
+
+def open_onnx(weights: bytes, asked: str | None = None) -> Backend:
+    """Open the bytes of an ONNX file in a backend.
+
+    Raises
+    ------
+    ModelError
+        When the bytes are no network, or the backend runs no ONNX.
+    """
+    return backend(chosen("onnx", asked))(weights, settings().threads)
+
+
+def open_torch(network: TorchNetwork, asked: str | None, window: tuple[int, int, int]) -> Backend:
+    """Make a torch network ready to run in a backend, converted for windows of a shape where that is needed.
+
+    Raises
+    ------
+    ModelError
+        When there is no such backend, or the network can't be converted for it.
+    """
+    name = chosen("torch", asked)
+    if name in TORCH_BACKENDS:
+        ends = (network.n_channels, network.n_classes)
+        return torch_backend(name)(network.network, ends, settings().threads)
+    from ctatlas.models.conversion import onnx_bytes
+
+    return backend(name)(onnx_bytes(network, window), settings().threads)
