@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctatlas.inference.nnunet.export import export_labels
+from ctatlas.inference.nnunet.export import Restored, export_labels
 from ctatlas.inference.nnunet.logits import AS_NNUNET, Windowing, predict_logits
 from ctatlas.inference.nnunet.prepare import prepare
 from ctatlas.models.nnunet import FINAL, Fold, NnunetNetworks, load_networks, open_folder
@@ -63,4 +63,4 @@ def predict_nnunet(
     opened = networks.folder
     prepared = prepare(image, spacing, opened, previous)
     logits = predict_logits(prepared.inputs, networks, how, progress=progress)
-    return export_labels(logits, prepared.way, opened.chosen, opened.dataset)
+    return export_labels(Restored(logits, prepared.way, opened.chosen), opened.dataset)

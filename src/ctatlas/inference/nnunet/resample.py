@@ -54,10 +54,14 @@ def resize(array: np.ndarray, shape: Shape, order: int) -> np.ndarray:
 def resample(
     array: np.ndarray, shape: Shape, how: Resampling, spacing: Sequence[float], new_spacing: Sequence[float]
 ) -> np.ndarray:
-    """Bring channels (c, z, y, x) to another grid; give (c, *shape) of the same type."""
+    """Bring channels (c, z, y, x) to another grid; give (c, *shape) of the same type, or float32 of torch."""
     if tuple(array.shape[1:]) == tuple(shape) or how.kind == "none":
         return array
     apart = axis_apart(how, spacing, new_spacing)
+    if how.kind == "torch":
+        from ctatlas.inference.nnunet.resample_torch import resample_torch
+
+        return resample_torch(array, shape, apart)
     found = np.empty((len(array), *shape), array.dtype)
     for channel, into in zip(array, found, strict=True):
         into[:] = _resized(channel, shape, how, apart)
@@ -71,6 +75,10 @@ def resample_labels(
     if tuple(labels.shape) == tuple(shape) or how.kind == "none":
         return labels
     apart = axis_apart(how, spacing, new_spacing)
+    if how.kind == "torch":
+        from ctatlas.inference.nnunet.resample_torch import resample_labels_torch
+
+        return resample_labels_torch(labels, shape, how, apart)
     if apart is None:
         return resize_labels(labels, shape, how.order)
     flat = _without(shape, apart)
