@@ -7,8 +7,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from ctatlas.inference.nnunet import Windowing, predict_nnunet
 
+from ctatlas.inference.nnunet import Windowing, predict_nnunet
 from tests.reference import nnunet_oracle
 from tests.support.nnunet_folders import Folder, write_folder, write_folders
 from tests.support.nnunet_scans import noisy_scan, write_scan
