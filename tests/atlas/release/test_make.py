@@ -19,9 +19,10 @@ import pytest
 
 from ctatlas.anatomy import label_set
 from ctatlas.atlas import Atlas
+from ctatlas.atlas.records import OriginalRecord, read_record, write_record
 from ctatlas.atlas.release import LAYOUTS, ReleaseChoices, make_release, plan_release, release_faults
 from ctatlas.errors import AtlasError, OutputError
-from tests.atlas.by_hand import GRID, add_prediction, everything_in, new_case
+from tests.atlas.by_hand import GRID, add_prediction, box, everything_in, new_case
 from tests.atlas.release.small_atlas import LEFT, LIVER, RIGHT, SPLEEN, assemble, revise, small_atlas, tell
 
 
@@ -218,6 +219,14 @@ def test_the_8k_layout_bears_source_names_universal_ids_and_the_original_labels(
     np.testing.assert_array_equal(voxels(case / "original_label.nii.gz"), liver * native.id_of("liver"))
     assert voxels(case / "pseudo_label.nii.gz")[7, 7, 0] == universal.id_of("kidney_right")
     assert not (folder / "made_img_bbbb/original_label.nii.gz").exists()
+
+
+def test_the_numbers_of_a_dataset_that_a_file_told_are_kept_where_the_file_is_not(atlas: Atlas) -> None:
+    path = atlas.place.case("a1").original / "labels.json"
+    numbers = {"label_set": "mine/dataset.json", "native_ids": {"Liver": 7, "spleen": 2}}
+    write_record(read_record(OriginalRecord, path).model_copy(update=numbers), path)
+    case = release(atlas, layout="abdomenatlas-8k") / "btcv_img_a1"
+    np.testing.assert_array_equal(voxels(case / "original_label.nii.gz"), (LIVER & ~box((0, 1))) * 7)
 
 
 def test_a_union_is_made_where_all_parts_are_known(atlas: Atlas) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ctatlas.atlas import Atlas
 from ctatlas.atlas.release import LAYOUTS, ReleaseChoices, make_release, plan_release
 from ctatlas.atlas.release.datasheet import OPEN, questions
-from tests.atlas.release.small_atlas import small_atlas
+from tests.atlas.release.small_atlas import SPLEEN, assemble, revise, small_atlas
 
 TOLD = {
     "name": "Belly | <b>",
@@ -34,6 +34,21 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
 @pytest.fixture(scope="module")
 def folder(atlas: Atlas) -> Path:
     return make_release(plan_release(atlas, "1.0", ReleaseChoices()))
+
+
+def test_what_nobody_found_is_counted_apart_from_what_is_absent(tmp_path: Path) -> None:
+    atlas = small_atlas(tmp_path / "atlas")
+    revise(atlas.place.case("ccc"), "spleen", SPLEEN & False)
+    assemble(atlas)
+    folder = make_release(plan_release(atlas, "1.0", ReleaseChoices()))
+    for page in ("README.md", "DATASHEET.md"):
+        text = (folder / page).read_text()
+        columns = ["original", "revised", "pseudo", "absent", "empty", "median mL"]
+        assert f"| name | label | structure | {' | '.join(columns)} |" in text
+        assert "| spleen | 8 | spleen | 0 | 1 | 1 | 1 | 1 |" in text  # a1: absent; bbbb: predicted; ccc: nothing found
+        assert "| liver | 5 | liver | 1 | 0 | 2 | 0 | 0 |" in text
+    images = make_release(plan_release(atlas, "1.0-images", ReleaseChoices(content="images")))
+    assert "not told about" not in (images / "README.md").read_text()
 
 
 @pytest.mark.filterwarnings("ignore")  # of what others deprecate

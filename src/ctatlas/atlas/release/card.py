@@ -9,13 +9,14 @@ import json
 from pathlib import Path, PurePosixPath
 from string import Template
 
-from ctatlas.atlas.release.facts import SOURCES, Facts, markdown_table
+from ctatlas.atlas.release.facts import STRUCTURE_COLUMNS, Facts, markdown_table
 from ctatlas.atlas.release.layouts import layout_called
 from ctatlas.atlas.release.licences import licence_called
 from ctatlas.atlas.release.manifest import CASES, MASKS
 
 CARD = "README.md"
 _TEMPLATE = Path(__file__).parent / "data" / "card.md"
+_EMPTY = "`empty`: masks in which nothing was found, though nobody says that it is absent: a model may have missed it."
 _BINS = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
@@ -92,5 +93,4 @@ def _files(facts: Facts) -> str:
 def _structures(facts: Facts) -> str:
     if not facts.record.masks:
         return ""
-    columns = ["name", "label", "structure", *SOURCES, "median mL"]
-    return "## Structures\n\n" + markdown_table(columns, facts.structure_rows()) + "\n"
+    return "## Structures\n\n" + markdown_table(STRUCTURE_COLUMNS, facts.structure_rows()) + f"\n\n{_EMPTY}\n"

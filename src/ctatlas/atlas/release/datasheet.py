@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from ctatlas.atlas.release.facts import SOURCES, Facts, markdown_table
+from ctatlas.atlas.release.facts import SOURCES, STRUCTURE_COLUMNS, Facts, markdown_table
 
 DATASHEET = "DATASHEET.md"
 OPEN = "**To be answered.**"
@@ -78,8 +78,9 @@ def _labels(facts: Facts) -> str:
         "Original masks came with the source dataset, revised ones were corrected by a person or a rule, pseudo ones "
         "predicted by models; absent means that the source annotated the structure and did not find it."
     )
-    columns = ["name", "label", "structure", *SOURCES, "median mL"]
-    return f"Of the masks are {', '.join(parts)}. {meaning}\n\n{markdown_table(columns, facts.structure_rows())}"
+    return (
+        f"Of the masks are {', '.join(parts)}. {meaning}\n\n{markdown_table(STRUCTURE_COLUMNS, facts.structure_rows())}"
+    )
 
 
 def _share(kind: str, facts: Facts) -> str:

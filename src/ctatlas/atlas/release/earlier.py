@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ctatlas.anatomy import label_set, made_of, structure_called
+from ctatlas.anatomy.label_files import names_a_file
 from ctatlas.atlas.assemble import combined
 from ctatlas.atlas.assembly import assembled
 from ctatlas.atlas.config import Assembly, AtlasConfig
@@ -83,8 +84,8 @@ def _union(masks: Segmentation, parts: Sequence[str]) -> np.ndarray:
 
 
 def _native(record: OriginalRecord) -> Mapping[int, str]:
-    """Return which structure each number of the dataset means."""
-    if record.label_set is not None:
+    """Return which structure each number of the dataset means; one whose numbers were told by a file names them."""
+    if record.label_set is not None and not names_a_file(record.label_set):
         return label_set(record.label_set).labels
     named = {number: structure_called(name) for name, number in record.native_ids.items()}
     return {number: name for number, name in named.items() if name}

@@ -14,6 +14,7 @@ from ctatlas.atlas.release.manifest import CaseRow, MaskRow
 from ctatlas.atlas.releases import ReleaseRecord
 
 SOURCES = ("original", "revised", "pseudo", "absent")
+STRUCTURE_COLUMNS = ("name", "label", "structure", *SOURCES, "empty", "median mL")
 KINDS = ("scans", "combined-labels", "masks-of-structures")
 
 
@@ -27,6 +28,8 @@ class Tally:
     sources : counter of str
     by_name : mapping of str to counter of str
         Spelling of a structure -> how many masks of each source.
+    empty : counter of str
+        Spelling -> of how many nothing was found, without anybody saying that it is absent.
     volumes_ml : mapping of str to array of float
         Spelling -> of its masks that are not empty.
     lost_ml : array of float
@@ -42,6 +45,7 @@ class Tally:
     n_masks: int = 0
     sources: Counter[str] = field(default_factory=Counter)
     by_name: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    empty: Counter[str] = field(default_factory=Counter)
     volumes_ml: dict[str, array[float]] = field(default_factory=lambda: defaultdict(_floats))
     lost_ml: array[float] = field(default_factory=lambda: array("d"))
     models: set[str] = field(default_factory=set)
@@ -67,6 +71,8 @@ class Tally:
         self._note("masks-of-structures", mask.file)
         if mask.n_voxels:
             self.volumes_ml[mask.name].append(mask.volume_ml)
+        elif mask.source != "absent":
+            self.empty[mask.name] += 1
         if mask.source == "pseudo":
             self.models.add(mask.detail)
         if mask.agreement_dice:
@@ -119,14 +125,14 @@ class Facts:
         return [[name, str(n_cases[name]), case.licence, case.url] for name, case in sorted(first.items())]
 
     def structure_rows(self) -> list[list[str]]:
-        """Return a row a structure: spelling, number, canonical name, how many masks of each source, median mL."""
+        """Return a row a structure, as `STRUCTURE_COLUMNS` say: masks of each source, empty ones, median mL."""
         return [
             [name, str(number), self.record.structures[name], *self._counts(name), self._median_ml(name)]
             for name, number in self.record.labels.items()
         ]
 
     def _counts(self, name: str) -> list[str]:
-        return [str(self.tally.by_name[name][source]) for source in SOURCES]
+        return [*(str(self.tally.by_name[name][source]) for source in SOURCES), str(self.tally.empty[name])]
 
     def _median_ml(self, name: str) -> str:
         volumes = self.tally.volumes_ml[name]

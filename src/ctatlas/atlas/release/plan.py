@@ -126,7 +126,7 @@ def plan_release(atlas: Atlas, version: str, choices: ReleaseChoices) -> Plan:
     if not told:
         raise AtlasError(f"{atlas.place.root}: has no mask of label set {wanted.name} in {_every(layout)} case")
     unsaid = [wanted.name_of(name) for name in wanted.labels.values() if name not in told]
-    if unsaid:
+    if unsaid and choices.with_masks:
         left_out.append(f"Structures of {wanted.name} not told about in {_every(layout)} case: {', '.join(unsaid)}.")
     return Plan(
         atlas=atlas,
