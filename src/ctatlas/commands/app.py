@@ -24,6 +24,7 @@ from ctatlas.commands import (
     evaluate,
     init,
     models,
+    nnunet,
     predict,
     release,
     revise,
@@ -49,7 +50,7 @@ HEADINGS = {
         "status": status,
     },
     "Measure": {"evaluate": evaluate, "benchmark": benchmark},
-    "Models": {"models": models},
+    "Models": {"models": models, "nnunet": nnunet},
     "Synthetic scans": {"synth": synth},
     "This machine": {"doctor": doctor},
 }

@@ -70,7 +70,7 @@ def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[st
     try:
         with said_in_a_line(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with _alone_in(folder):
+        with alone_in(folder):
             try:
                 with said_in_a_line(folder):
                     _refuse_to_replace(folder, makes)
@@ -80,10 +80,10 @@ def result_folder(folder: Path, record: Mapping[str, object], makes: Sequence[st
                 with said_in_a_line(folder):
                     _move_into_place(partial, folder, record)
             finally:
-                with _uninterrupted():
+                with uninterrupted():
                     shutil.rmtree(partial, ignore_errors=True)
     except BaseException:
-        with _uninterrupted():
+        with uninterrupted():
             for path in created:
                 with suppress(OSError):
                     path.rmdir()
@@ -94,7 +94,7 @@ def sweep(folder: Path) -> None:
     """Remove what a process left that was killed when the result was whole, and before it had tidied up."""
     partial = folder / _PARTIAL
     if partial.exists():
-        with suppress(OutputError), _alone_in(folder):
+        with suppress(OutputError), alone_in(folder):
             shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -132,31 +132,32 @@ def _move_into_place(partial: Path, folder: Path, record: Mapping[str, object]) 
     old, new = _tops(_record(folder)), {name.split("/", 1)[0] for name in files}
     # While things move, the folder is marked as not whole, and all names that may be ours are on the list.
     moving = {**record, "whole": False, "files": dict.fromkeys(sorted(old | new), 0)}
-    before = _written(partial / "before", moving)
-    after = _written(partial / "after", {**record, "whole": True, "files": sizes})
+    before = written(partial / "before", moving)
+    after = written(partial / "after", {**record, "whole": True, "files": sizes})
     for path in (*files.values(), before, after):
-        _flush(path)
+        flush(path)
     replaced = partial / "replaced"
     replaced.mkdir()
-    with _uninterrupted():
+    with uninterrupted():
         before.replace(folder / RECORD)
-        _flush(folder)
+        flush(folder)
         for name in sorted(old | new):
             if (folder / name).exists():
                 (folder / name).rename(replaced / name)
             if name in new:
                 (content / name).rename(folder / name)
         after.replace(folder / RECORD)
-        _flush(folder)
+        flush(folder)
 
 
-def _written(path: Path, record: Mapping[str, object]) -> Path:
+def written(path: Path, record: Mapping[str, object]) -> Path:
+    """Write a record."""
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Hear Ctrl-C, SIGTERM and the alarm of a time-out only when the block is over; it is one of milliseconds."""
     if threading.current_thread() is not threading.main_thread():  # other threads are never interrupted
         yield
@@ -172,7 +173,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.raise_signal(late)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until the disk has it; folders can't be flushed on every system."""
     with suppress(PermissionError):
         handle = os.open(path, os.O_RDONLY)
@@ -183,7 +184,7 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder against a second process."""
     if os.name == "nt":  # folders can't be opened there
         yield
