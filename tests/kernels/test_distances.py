@@ -10,7 +10,7 @@ from ctatlas.kernels import distances
 
 # At 0.7, 1.1 or 0.3 mm a voxel, squares that are equal in mathematics often differ in their last bit.
 SPACINGS = [(0.8, 0.8, 1.25), (0.7, 0.7, 0.7), (1.1, 1.1, 1.1), (0.3, 0.3, 0.6), (0.6, 0.7, 0.8), (3.0, 2.0, 1.0)]
-WAYS = [distances._by_loops, distances._by_transform]
+WAYS = [distances._by_loops, distances._by_transform, distances._by_tree]
 
 
 def scattered(rng: np.random.Generator, shape: tuple[int, int, int], n: int) -> np.ndarray:
@@ -61,19 +61,21 @@ def test_axes_in_reverse_order_change_no_bit(way) -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(1, 200), st.tuples(*[st.floats(0.2, 6)] * 3))
-def test_loops_and_scipy_agree_at_any_spacing(seed, n_points, spacing) -> None:
+def test_all_ways_agree_at_any_spacing(seed, n_points, spacing) -> None:
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 30, 3).tolist())
     queries, points = scattered(rng, shape, 300), scattered(rng, shape, n_points)
-    one, other = (way(queries, points, spacing, turned=False) for way in WAYS)
-    assert np.array_equal(one, other)
+    one, *others = (way(queries, points, spacing, turned=False) for way in WAYS)
+    assert all(np.array_equal(one, other) for other in others)
 
 
-def test_points_far_away_take_neither_memory_nor_time() -> None:
+@pytest.mark.parametrize("has_numba", [True, False])
+def test_points_far_away_take_neither_memory_nor_time(monkeypatch, has_numba) -> None:
     """The box around them has 10**12 corners."""
+    monkeypatch.setattr(distances, "has_numba", lambda: has_numba)
     points = np.array([[5, 5, 5], [1000, 1000, 10**6]], np.int32)
     queries = np.array([[5, 5, 9], [1000, 1000, 10**6 - 50], [0, 0, 40000]], np.int32)
-    found = distances._by_loops(queries, points, (1.0, 1.0, 1.0), turned=False)
+    found = distances.nearest_mm(queries, points, (1.0, 1.0, 1.0))
     assert found.tolist() == [4, 50, np.sqrt(float(39995**2 + 25 + 25))]
 
 

@@ -1,4 +1,7 @@
-"""Hot loops are compiled by numba where it is installed; NumPy and SciPy find the same, slower, where it is not."""
+"""Hot loops are compiled by numba where it is installed; NumPy and SciPy find the same, slower, where it is not.
+
+A loop that few things pass through, such as the settling of ties, runs as it stands where it can't be compiled.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ def compiled(loop: Loop) -> Loop:
     The code is kept beside the module or, where that folder is not ours, in the user's cache; NUMBA_CACHE_DIR names
     another place. Where nothing can be written every process compiles anew, which takes some seconds.
     """
+    if not has_numba():
+        return loop
     from numba import njit
 
     try:

@@ -11,8 +11,12 @@ from ctatlas.kernels.compiled import has_numba
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+    from scipy.spatial import KDTree
 
 _LINES = 100  # looked along close by; most surfaces of a good prediction are nearer
+_DENSE = 100  # corners of a box for each point in it, up to which transforming the box is quicker than a tree
+_AT_ONCE = 2**17  # points that a tree gives at once
+_CLOSE = 1 + 1e-7  # distances this close may tie; a tree rounds them otherwise than we do
 
 
 def nearest_mm(
@@ -44,7 +48,11 @@ def nearest_mm(
     """
     if not len(queries):
         return np.zeros(0)
-    find = _by_loops if has_numba() else _by_transform
+    if has_numba():
+        find = _by_loops
+    else:
+        corners = np.prod(_extent(queries, points), dtype=float)
+        find = _by_transform if corners < _DENSE * (len(queries) + len(points)) else _by_tree
     return find(queries, points, spacing_mm, turned=turned)
 
 
@@ -105,6 +113,44 @@ def _tree(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points, boxes
 
 
+def _by_tree(
+    queries: np.ndarray, points: np.ndarray, spacing_mm: tuple[float, float, float], *, turned: bool
+) -> np.ndarray:
+    from scipy.spatial import KDTree
+
+    queries, points, spacing = (_in_order(each, turned=turned) for each in (queries, points, spacing_mm))
+    tree = KDTree(points * spacing, balanced_tree=False)  # on a lattice many lie on one plane, which has no middle
+    return np.sqrt(_squares_in_tree(tree, queries, points, spacing, n_near=2))
+
+
+def _squares_in_tree(
+    tree: KDTree, queries: np.ndarray, points: np.ndarray, spacing: np.ndarray, *, n_near: int
+) -> np.ndarray:
+    """Return squares of distances, from so many of the nearest points, and from more where more of them may tie."""
+    squares, n_near = np.empty(len(queries)), min(n_near, len(points))
+    for start in range(0, len(queries), step := max(1, _AT_ONCE // n_near)):
+        some = slice(start, start + step)
+        away, nearest = tree.query(queries[some] * spacing, k=np.arange(1, n_near + 1))
+        squares[some] = _smallest(points[nearest] - queries[some, None], spacing)
+        if n_near < len(points):
+            left = start + np.flatnonzero(away[:, -1] <= away[:, 0] * _CLOSE)
+            squares[left] = _squares_in_tree(tree, queries[left], points, spacing, n_near=4 * n_near)
+    return squares
+
+
+def _smallest(offsets: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Return the square of the smallest distance of each row of offsets (n, k, 3), ties settled as SciPy does."""
+    from ctatlas.kernels.loops.tree import SLACK, settle
+
+    d0, d1, d2 = np.moveaxis(offsets * spacing, -1, 0)
+    squares = (d0 * d0 + d1 * d1) + d2 * d2
+    best = squares.min(axis=1)
+    ties = squares <= best[:, None] * SLACK
+    for row in np.flatnonzero((ties & (squares != best[:, None])).any(axis=1)):
+        best[row] = settle(offsets[row][ties[row]], spacing)
+    return np.asarray(best)
+
+
 def _by_transform(
     queries: np.ndarray, points: np.ndarray, spacing_mm: tuple[float, float, float], *, turned: bool
 ) -> np.ndarray:
@@ -112,10 +158,16 @@ def _by_transform(
 
     queries, points, spacing = (_in_order(each, turned=turned) for each in (queries, points, spacing_mm))
     low = np.minimum(queries.min(axis=0), points.min(axis=0))
-    high = np.maximum(queries.max(axis=0), points.max(axis=0))
-    away = np.ones(high - low + 1, np.bool_)
+    away = np.ones(_extent(queries, points), np.bool_)
     away[tuple((points - low).T)] = False
     nearest = distance_transform_edt(away, sampling=spacing, return_distances=False, return_indices=True)
     own = (queries - low).T
     d0, d1, d2 = ((nearest[axis][tuple(own)] - own[axis]) * spacing[axis] for axis in range(3))
     return np.asarray(np.sqrt((d0 * d0 + d1 * d1) + d2 * d2))
+
+
+def _extent(queries: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return how many corners there are along each axis of the box around all of them."""
+    high = np.maximum(queries.max(axis=0), points.max(axis=0))
+    low = np.minimum(queries.min(axis=0), points.min(axis=0))
+    return np.asarray(high.astype(np.int64) - low + 1)

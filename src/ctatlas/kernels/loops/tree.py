@@ -15,7 +15,7 @@ import numpy as np
 from ctatlas.kernels.compiled import compiled
 
 LEAF = 8
-_SLACK = 1 + 1e-12  # squares this close may be one distance, rounded differently
+SLACK = 1 + 1e-12  # squares this close may be one distance, rounded differently
 
 
 @compiled
@@ -88,7 +88,7 @@ def climb(
         found[n] = best
         for one in range(1, n_tied):
             if _square(query, points[tied[one]], spacing) != _square(query, points[tied[0]], spacing):
-                found[n] = _settle(points[tied[:n_tied]] - query, spacing)
+                found[n] = settle(points[tied[:n_tied]] - query, spacing)
                 break
 
 
@@ -111,22 +111,22 @@ def _descend(
     while top >= 0:
         node, bound = stack[top], bounds[top]
         top -= 1
-        while node < n_leaves and bound <= best * _SLACK:
+        while node < n_leaves and bound <= best * SLACK:
             node, other = 2 * node, 2 * node + 1
             bound, beyond = _square_to_box(query, boxes[node], spacing), _square_to_box(query, boxes[other], spacing)
             if beyond < bound:
                 node, other, bound, beyond = other, node, beyond, bound
-            if beyond <= best * _SLACK:
+            if beyond <= best * SLACK:
                 top += 1
                 stack[top], bounds[top] = other, beyond
-        if bound > best * _SLACK:
+        if bound > best * SLACK:
             continue
         first = (node - n_leaves) * LEAF
         for p in range(first, min(first + LEAF, points.shape[0])):
             square = _square(query, points[p], spacing)
-            if square * _SLACK < best:
+            if square * SLACK < best:
                 n_tied = 0
-            if square <= best * _SLACK:
+            if square <= best * SLACK:
                 tied[n_tied] = p
                 n_tied += 1
             if square < best:
@@ -156,7 +156,7 @@ def _square_to_box(query: np.ndarray, box: np.ndarray, spacing: np.ndarray) -> f
 
 
 @compiled
-def _settle(offsets: np.ndarray, spacing: np.ndarray) -> float:
+def settle(offsets: np.ndarray, spacing: np.ndarray) -> float:
     """Return the square of the distance to the point that SciPy takes.
 
     Parameters
