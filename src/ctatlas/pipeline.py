@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctatlas.finding import How, card_together, find, find_together
 from ctatlas.hashing import sha256_json
-from ctatlas.models import Model, card, load
+from ctatlas.models import Model, ModelCard, card, load, preset_card
 from ctatlas.models.engines import backend_of
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import Extras, Found, Naming, Origin, check_objects, name_outputs, write_results
@@ -18,7 +19,17 @@ from ctatlas.volume import Segmentation, Volume, read
 if TYPE_CHECKING:
     from ctatlas.volume import ScanSource
 
-__all__ = ["STEP_VERSION", "How", "card_together", "find", "find_together", "network", "segment", "segment_to_folder"]
+__all__ = [
+    "STEP_VERSION",
+    "How",
+    "Team",
+    "find",
+    "find_together",
+    "network",
+    "networks",
+    "segment",
+    "segment_to_folder",
+]
 
 # Raised whenever the same scan and the same model would give other files than before.
 STEP_VERSION = 1
@@ -29,6 +40,7 @@ def segment(
     *,
     model: str | Path | Sequence[str | Path] = "ctatlas/base",
     how: How = "mean",
+    preset: str | None = None,
     structures: Sequence[str] | None = None,
     label_set: str | None = None,
     backend: str | None = None,
@@ -45,6 +57,9 @@ def segment(
     how : "mean" or "union"
         What several models give: what their mean probability says, or each structure as the first model that has it
         finds it.
+    preset : str, optional
+        Whose windows, overlap, threshold and clean-up the models are run with, such as "abdomenatlas"; default: what
+        their cards say.
     structures : sequence of str, optional
         What to find, by any name; default: all that the model's card calls usable.
     label_set : str, optional
@@ -64,42 +79,60 @@ def segment(
         When the scan can't be read or is no CT; when model, structure or label set is not known.
     """
     asked = [model] if isinstance(model, str | Path) else list(model)
-    loaded = networks(tuple(map(str, asked)), backend)
-    naming = name_outputs(card_together([each.card for each in loaded], how), structures, label_set)
+    team = Team(tuple(map(str, asked)), how, preset, backend)
+    naming = name_outputs(team.card, structures, label_set)
     scan = source if isinstance(source, Volume) else read(source)
-    found = found_by(loaded, scan, naming=naming, extras=Extras(), how=how, progress=progress)
-    return found.segmentation.rename(naming.file_names)
+    return team.find(scan, naming=naming, extras=Extras(), progress=progress).segmentation.rename(naming.file_names)
 
 
-def found_by(
-    models: Sequence[Model], scan: Volume, *, naming: Naming, extras: Extras, how: How = "mean", progress: Progress
-) -> Found:
-    """Find the structures of a scan in memory with one model or several."""
-    if len(models) == 1:
-        return find(scan, models[0], naming=naming, extras=extras, progress=progress)
-    return find_together(scan, models, naming=naming, extras=extras, how=how, progress=progress)
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Models that are asked together, or one alone, and how they are run.
+
+    Attributes
+    ----------
+    models : tuple of str
+        By name or folder.
+    how : "mean" or "union"
+    preset : str, optional
+        Whose settings they are run with.
+    backend : str, optional
+    """
+
+    models: tuple[str, ...]
+    how: How = "mean"
+    preset: str | None = None
+    backend: str | None = None
+
+    @property
+    def cards(self) -> list[ModelCard]:
+        """Return their cards, as the preset has them."""
+        return [preset_card(card(model), self.preset) for model in self.models]
+
+    @property
+    def card(self) -> ModelCard:
+        """Return what they find together as one card."""
+        return card_together(self.cards, self.how)
+
+    def find(self, scan: Volume, *, naming: Naming, extras: Extras, progress: Progress = SILENT) -> Found:
+        """Find the structures of a scan in memory."""
+        models = networks(self.models, self.preset, self.backend)
+        if len(models) == 1:
+            return find(scan, models[0], naming=naming, extras=extras, progress=progress)
+        return find_together(scan, models, naming=naming, extras=extras, how=self.how, progress=progress)
 
 
 def segment_to_folder(
-    folder: Path,
-    progress: Progress,
-    *,
-    source: ScanSource,
-    models: tuple[str, ...],
-    naming: Naming,
-    extras: Extras,
-    how: How = "mean",
-    backend: str | None = None,
+    folder: Path, progress: Progress, *, source: ScanSource, team: Team, naming: Naming, extras: Extras
 ) -> dict[str, object]:
     """Read one scan, find its structures and write them; return the summary of `write_results`."""
-    loaded = networks(models, backend)
+    networks(team.models, team.preset, team.backend)  # what is wrong with them is told before a scan is read
     progress.stage("read", 1)
     scan = source.read()
     check_objects(scan, extras)
-    found = found_by(loaded, scan, naming=naming, extras=extras, how=how, progress=progress)
+    found = team.find(scan, naming=naming, extras=extras, progress=progress)
     progress.stage("write", 1)
-    joined = card_together([each.card for each in loaded], how)
-    origin = Origin(source.path, joined.name, joined.version)
+    origin = Origin(source.path, team.card.name, team.card.version)
     return write_results(folder, scan, found, naming=naming, extras=extras, origin=origin)
 
 
@@ -108,14 +141,14 @@ def network(model: str) -> Model:
     return networks((model,))[0]
 
 
-def networks(models: Sequence[str], backend: str | None = None) -> tuple[Model, ...]:
-    """Load models once for many scans, by their names or their folders, in a backend."""
+def networks(models: Sequence[str], preset: str | None = None, backend: str | None = None) -> tuple[Model, ...]:
+    """Load models once for many scans, by their names or their folders, to be run in a backend as a preset says."""
     cards = [card(model) for model in models]
     told = tuple(
         (model, backend_of(found, backend), sha256_json(found.model_dump(mode="json")))
         for model, found in zip(models, cards, strict=True)
     )
-    return _loaded(told)
+    return tuple(replace(each, card=preset_card(each.card, preset)) for each in _loaded(told))
 
 
 @lru_cache(maxsize=1)

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctatlas.inference.windows import starts, window_boxes, window_weights
+from ctatlas.inference.windows import even_starts, window_boxes, window_weights
 
 
 @given(st.integers(1, 40), st.integers(0, 200), st.floats(0, 0.9))
 def test_windows_cover_the_line_with_at_least_the_overlap(window: int, more: int, overlap: float) -> None:
     size = window + more
-    found = starts(size, window, overlap)
+    found = even_starts(size, window, overlap)
     assert found[0] == 0
     assert found[-1] == size - window
     steps = np.diff(found)
@@ -21,8 +21,8 @@ def test_windows_cover_the_line_with_at_least_the_overlap(window: int, more: int
 
 def test_steps_are_those_of_nnunet() -> None:
     # 110 voxels, window 64, overlap 1/2: ceil(46 / 32) + 1 = 3 windows, 23 apart.
-    assert starts(110, 64, 0.5) == [0, 23, 46]
-    assert starts(64, 64, 0.5) == [0]
+    assert even_starts(110, 64, 0.5) == [0, 23, 46]
+    assert even_starts(64, 64, 0.5) == [0]
 
 
 def test_boxes_run_over_the_last_axis_first() -> None:

@@ -93,8 +93,19 @@ class Anatomy:
         return np.concatenate(points) if points else np.zeros((0, 3))
 
     def box(self, name: str) -> Box | None:
-        """Return a box that holds a structure, up to 3 mm too wide; None when it is nowhere."""
+        """Return a box that holds a structure, up to 3 mm too wide; None when it is nowhere.
+
+        What is thinner than 3 mm may stand out of it; `tight_box` holds all.
+        """
         return self._extent(name).box
+
+    def tight_box(self, name: str) -> Box | None:
+        """Return the smallest box that holds every voxel of a structure, from its components; None when it has none."""
+        boxes = [component.box for component in self.components(name)]
+        if not boxes:
+            return None
+        i, j, k = (slice(min(b[a].start for b in boxes), max(b[a].stop for b in boxes)) for a in range(3))
+        return i, j, k
 
     def cut_at(self, references: Sequence[str], world_axis: int, *, upper: bool) -> bool:
         """Tell whether the scan ends where any of the structures does, toward one end of a world axis."""

@@ -14,6 +14,7 @@ from ctatlas.anatomy_rules.registry import rule
 from ctatlas.anatomy_rules.size import dropped
 
 Lengths = tuple[float, float, float]
+_SAME_HEIGHT_MM = 1e-3  # slices of a tilted scan: rounding
 
 
 @rule("order_along_z")
@@ -107,7 +108,7 @@ def outside(name: str, anatomy: Anatomy, *, of: list[str]) -> Outcome:
 @rule("inside")
 def inside(name: str, anatomy: Anatomy, *, of: list[str], margin_mm: float = 0.0) -> Outcome:
     """Take away the voxels farther than a margin outside the references; all stay where there are none."""
-    box, references = anatomy.box(name), anatomy.present(of)
+    box, references = anatomy.tight_box(name), anatomy.present(of)
     if box is None or not references:
         return Outcome()
     wide = _widened(anatomy, box, margin_mm)
@@ -118,6 +119,30 @@ def inside(name: str, anatomy: Anatomy, *, of: list[str], margin_mm: float = 0.0
         allowed = ndimage.distance_transform_edt(~allowed, sampling=anatomy.grid.spacing_mm) <= margin_mm
     beyond = anatomy.within(name, wide) & ~allowed
     return Outcome((Change(name, "", wide, beyond, f"outside {' and '.join(of)}"),) if beyond.any() else ())
+
+
+@rule("not_below")
+def not_below(name: str, anatomy: Anatomy, *, of: list[str]) -> Outcome:
+    """Take away the voxels lower down the body than the lowest of the references; all stay where there are none."""
+    box, references = anatomy.tight_box(name), anatomy.present(of)
+    if box is None or not references:
+        return Outcome()
+    lowest_mm = min(_lowest_mm(anatomy, reference) for reference in references)
+    below = anatomy.within(name, box) & (_heights_mm(anatomy, box) < lowest_mm - _SAME_HEIGHT_MM)
+    return Outcome((Change(name, "", box, below, f"below {' and '.join(of)}"),) if below.any() else ())
+
+
+def _lowest_mm(anatomy: Anatomy, name: str) -> float:
+    """Return how high the lowest voxel of a structure that has any lies in the body."""
+    boxes = [component.box for component in anatomy.components(name)]
+    return min(float(_heights_mm(anatomy, box)[anatomy.within(name, box)].min()) for box in boxes)
+
+
+def _heights_mm(anatomy: Anatomy, box: Box) -> np.ndarray:
+    """Return how high the voxels of a box lie in the body."""
+    i, j, k = np.ogrid[box]
+    a, b, c, start = anatomy.grid.affine[UP]
+    return np.asarray(a * i + b * j + c * k + start)
 
 
 def _shared(one: Box | None, other: Box | None) -> Box:

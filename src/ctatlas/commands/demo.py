@@ -52,10 +52,11 @@ def demo(
 def _segment(out: Path, *, as_json: bool, quiet: bool, debug: bool) -> None:
     from ctatlas.commands.cases import Manner, run_tasks
     from ctatlas.commands.scans import Job, say_scans, tasks_of
+    from ctatlas.pipeline import Team
     from ctatlas.results import Extras
 
     extras = Extras(combined=True, statistics=True, preview=True)
-    (task,) = tasks_of(Job(SCAN, out, (MODEL,), extras=extras))
+    (task,) = tasks_of(Job(SCAN, out, Team((MODEL,)), extras=extras))
     names = {"ct.nii.gz": SCAN, "ATTRIBUTION.txt": ATTRIBUTION}
     with_scan = replace(task, work=partial(_with_files, names, task.work), makes=[*task.makes, *names])
     if not (quiet or as_json):

@@ -13,9 +13,8 @@ from ctatlas.commands.console import say, say_table, tell
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.execution import Outcome, Task
 from ctatlas.hashing import sha256_json
-from ctatlas.models import card
 from ctatlas.models.engines import backend_of
-from ctatlas.pipeline import STEP_VERSION, How, card_together, segment_to_folder
+from ctatlas.pipeline import STEP_VERSION, Team, segment_to_folder
 from ctatlas.results import NOTICE, Extras, expected_files, name_outputs, no_images
 from ctatlas.volume import AS_IT_IS, Choices, files_of, scans_in
 from ctatlas.volume.reading import ARCHIVES, kind_at
@@ -32,20 +31,18 @@ class Job:
 
     source: Path
     out: Path
-    models: tuple[str, ...] = ("ctatlas/base",)
+    team: Team = field(default_factory=lambda: Team(("ctatlas/base",)))
     structures: Sequence[str] | None = None
     label_set: str | None = None
     extras: Extras = field(default_factory=Extras)
     choices: Choices = AS_IT_IS
-    how: How = "mean"
-    backend: str | None = None
 
 
 def tasks_of(job: Job) -> list[Task]:
     """Turn a call into tasks, one a scan; what is wrong with the call itself is refused here, before any work."""
     refuse_output_within_input(job.source, job.out)
-    cards = [card(model) for model in job.models]
-    naming = name_outputs(card_together(cards, job.how), job.structures, job.label_set)
+    cards = job.team.cards
+    naming = name_outputs(job.team.card, job.structures, job.label_set)
     for remark in naming.remarks:
         tell(remark)
     sources = scans_in(job.source, job.choices)
@@ -113,28 +110,25 @@ def _foretold(source: ScanSource) -> Foretold:
 
 
 def _task(source: ScanSource, folder: Path, job: Job, *, cards: Sequence[ModelCard], naming: Naming) -> Task:
-    joined = card_together(cards, job.how)
-    classes = [each.name for each in joined.classes if each.role == "structure"]
+    classes = [each.name for each in job.team.card.classes if each.role == "structure"]
     members = {each.name: naming.known_to(each.structures) for each in cards} if job.extras.members else {}
     makes = expected_files(naming, job.extras, classes, members)
-    models = [_identity(each, job.backend) for each in cards]
+    models = [_identity(each, job.team.backend) for each in cards]
     return Task(
         case=source.case,
         folder=folder,
         work=partial(
             segment_to_folder,
             source=source,
-            models=job.models,
+            team=job.team,
             naming=naming,
             extras=job.extras,
-            how=job.how,
-            backend=job.backend,
         ),
         step="segment",
         version=STEP_VERSION,
         inputs=files_of(source.path),
         parameters={
-            **({"model": models[0]} if len(models) == 1 else {"models": models, "how": job.how}),
+            **({"model": models[0]} if len(models) == 1 else {"models": models, "how": job.team.how}),
             "label_set": naming.label_set,
             "ids": dict(naming.ids),
             "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},

@@ -38,6 +38,13 @@ def segment(
     keep_models: Annotated[
         bool, flag("--keep-models", text="Of several models also what each finds by itself, in OUT/models/.")
     ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose windows, overlap, threshold and clean-up: abdomenatlas, suprem, nnunet or fast; "
+            "default: what the model's card says."
+        ),
+    ] = None,
     structures: Annotated[
         list[str] | None,
         typer.Option("--structures", "-s", help="Only these, separated by commas; also experimental ones, or 'all'."),
@@ -81,6 +88,7 @@ def segment(
     """
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
     from ctatlas.commands.scans import Job, foretold, say_scans, tasks_of
+    from ctatlas.pipeline import Team
     from ctatlas.results import Extras
     from ctatlas.volume import Choices
 
@@ -99,7 +107,8 @@ def segment(
         seg_type=seg_type or "binary",
     )
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    job = Job(source, out, models, names or None, label_set, extras, Choices(series, phase, repair), backend=backend)
+    team = Team(models, preset=preset, backend=backend)
+    job = Job(source, out, team, names or None, label_set, extras, Choices(series, phase, repair))
     tasks = tasks_of(job)
     if dry_run:
         say_plan(tasks, foretold(job), as_json=json)

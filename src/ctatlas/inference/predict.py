@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from ctatlas.inference.prepare import Prepared, normalised
-from ctatlas.inference.windows import window_boxes, window_weights
+from ctatlas.inference.windows import SCHEMES, window_boxes
 from ctatlas.kernels.boxes import Box, Index
 from ctatlas.models import Model, ModelCard
 from ctatlas.progress import SILENT, Progress
@@ -35,24 +35,29 @@ def predict(prepared: Prepared, model: Model, *, progress: Progress = SILENT) ->
     -----
     Probabilities are averaged rather than logits: the average is a probability again, so that after linear
     interpolation the winner of n classes still has at least 1/n, which `restore` makes use of, and one window that is
-    very sure cannot outshout the others.
+    very sure cannot outshout the others. Cards whose scheme is that of others average what theirs averages: logits.
     Windows are added in a fixed order, whichever thread or batch they come from, so the sums are always the same.
     """
     card = model.card
     inputs, inner = _padded(prepared.inputs, card)
     boxes = _boxes_on_body(prepared.body, inner, inputs.shape[1:], card)
     groups = [boxes[at : at + card.window.batch] for at in range(0, len(boxes), card.window.batch)]
-    weights = window_weights(card.window.shape)
+    scheme = SCHEMES[card.window.scheme]
+    weights = scheme.weights(card.window.shape)
     totals = np.zeros((len(card.classes), *inputs.shape[1:]), np.float32)
     weight = np.zeros(inputs.shape[1:], np.float32)
     progress.stage("windows", len(boxes))
     for group, windows in zip(groups, _in_order(model, inputs, groups), strict=True):
-        for box, probabilities in zip(group, windows, strict=True):
-            totals[(slice(None), *box.slices)] += probabilities * weights
+        for box, said in zip(group, windows, strict=True):
+            totals[(slice(None), *box.slices)] += said * weights
             weight[box.slices] += weights
         progress.advance(len(group))
     unseen = weight == 0
     totals /= np.where(unseen, np.float32(1), weight)
+    if scheme.blends == "logits":
+        for x in range(len(weight)):  # a plane at a time, so that no second copy of all is held
+            totals[:, x] = probabilities_of(totals[None, :, x], card)[0]
+        totals[:, unseen] = 0
     for each in card.classes:
         if each.role == "background":
             totals[each.channel][unseen] = 1
@@ -83,21 +88,22 @@ def _boxes_on_body(body: np.ndarray, inner: Box, shape: Index, card: ModelCard) 
     """List the windows of a padded grid in which there is body."""
     padded = np.zeros(shape, np.bool_)
     padded[inner.slices] = body
-    boxes = window_boxes(shape, card.window.shape, card.window.overlap)
+    boxes = window_boxes(shape, card.window.shape, card.window.overlap, SCHEMES[card.window.scheme])
     return [box for box in boxes if padded[box.slices].any()]
 
 
 def _in_order(model: Model, inputs: np.ndarray, groups: Sequence[Sequence[Box]]) -> Iterator[np.ndarray]:
-    """Yield the probabilities (n, c, x, y, z) of group after group; as many run ahead as the backend has workers."""
+    """Yield what is averaged (n, c, x, y, z), group after group; as many run ahead as the backend has workers."""
+    blends = SCHEMES[model.card.window.scheme].blends
 
-    def probabilities(group: Sequence[Box]) -> np.ndarray:
-        windows = np.stack([inputs[(slice(None), *box.slices)] for box in group])
-        return probabilities_of(model.logits(windows), model.card)
+    def said(group: Sequence[Box]) -> np.ndarray:
+        logits = model.logits(np.stack([inputs[(slice(None), *box.slices)] for box in group]))
+        return logits if blends == "logits" else probabilities_of(logits, model.card)
 
     running: deque[Future[np.ndarray]] = deque()
     with ThreadPoolExecutor(model.backend.workers) as pool:
         for group in groups:
-            running.append(pool.submit(probabilities, group))
+            running.append(pool.submit(said, group))
             if len(running) > model.backend.workers:
                 yield running.popleft().result()
         while running:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctatlas.inference.route import Route, plan
+from ctatlas.inference.route import Route, cropped, plan, plan_points
 from ctatlas.inference.scene import Scene
 from ctatlas.kernels.boxes import Box, bounding_box, widened
 from ctatlas.kernels.resample import shrink
@@ -78,6 +78,8 @@ def prepare(
     if box is None:
         raise ValueError(f"body mask {body.shape} on a scan {volume.grid.shape}: expected its shape, and a body in it")
     scene = scene or Scene(volume)
+    if card.input.sampling == "points":
+        return _prepare_points(volume, card, body, plan_points(volume.grid, card, box, shift), scene)
     route = plan(volume.grid, card, box, shift)
     weights = route.shrinking()
     place = (route.coarse.shape, route.coarse.affine.tobytes())
@@ -85,6 +87,19 @@ def prepare(
     hu = scene.once(("hu", *place, padding), lambda: shrink(volume.array, weights, padding))
     inside = scene.once(("body", *place), lambda: shrink(body, weights) > _SOME)
     return Prepared(normalised(route.to_network(hu), card.input), route.to_network(inside), route)
+
+
+def _prepare_points(volume: Volume, card: ModelCard, body: np.ndarray, whole: Route, scene: Scene) -> Prepared:
+    """Resample the whole scan as MONAI 0.9.0 does, and crop to what is denser than the first channel's lowest HU."""
+    low_hu, padding = card.input.channels[0].clip[0], card.input.padding_hu
+    key = (whole.coarse.shape, whole.coarse.affine.tobytes(), "points")
+    hu = scene.once(("hu", *key, padding), lambda: shrink(volume.array, whole.shrinking(), padding))
+    inside = scene.once(("body", *key), lambda: shrink(body, whole.shrinking()) > _SOME)
+    part = bounding_box(hu > low_hu) or Box((0, 0, 0), whole.coarse.shape)
+    route = cropped(whole, part)
+    return Prepared(
+        normalised(route.to_network(hu[part.slices]), card.input), route.to_network(inside[part.slices]), route
+    )
 
 
 def normalised(hu: np.ndarray, wanted: Input) -> np.ndarray:

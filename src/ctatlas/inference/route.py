@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,12 +31,15 @@ class Route:
         That part at the network's spacing, axes in the scan's order.
     turn : Turn
         From the scan's order of axes to the network's.
+    filtered : bool
+        Whether the scan is smoothed before it is sampled at longer steps.
     """
 
     scan: Grid
     box: Box
     coarse: Grid
     turn: Turn
+    filtered: bool = True
 
     def to_network(self, array: np.ndarray) -> np.ndarray:
         """View an array (i, j, k) on the coarse grid in the network's order of axes (x, y, z)."""
@@ -51,7 +54,7 @@ class Route:
     def shrinking(self) -> tuple[csr_array, csr_array, csr_array]:
         """Return, axis by axis, the matrix that takes a line of the whole scan to a line of the coarse grid."""
         i, j, k = (
-            linear_weights(positions, n, max(1.0, step))
+            linear_weights(positions, n, max(1.0, step) if self.filtered else 1.0)
             for (positions, step), n in zip(_places(self.coarse, self.scan), self.scan.shape, strict=True)
         )
         return i, j, k
@@ -82,6 +85,28 @@ def plan(scan: Grid, card: ModelCard, box: Box, shift: tuple[float, float, float
     affine = coarse.affine.copy()
     affine[:3, 3] = coarse.world(steps)
     return Route(scan, box, Grid(coarse.shape, affine), turn)
+
+
+def plan_points(scan: Grid, card: ModelCard, box: Box, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Route:
+    """Lay the way to the grid of MONAI 0.9.0's `Spacingd`, over the whole scan.
+
+    The first voxel, in the network's order of axes, is the scan's; size n at spacing s becomes round((n - 1) s / t + 1)
+    at spacing t, and values are those between the scan's voxels, without smoothing.
+    """
+    turn = turn_between(scan.orientation, card.input.orientation)
+    turned = scan.reoriented(card.input.orientation)
+    steps = np.array(card.input.spacing_mm) / turned.spacing_mm
+    i, j, k = (round((n - 1) / step + 1) for n, step in zip(turned.shape, steps, strict=True))
+    affine = turned.affine.copy()
+    affine[:3, :3] *= steps
+    affine[:3, 3] += affine[:3, :3] @ shift
+    network = Grid((i, j, k), affine)
+    return Route(scan, box, network.reoriented(scan.orientation), turn, filtered=False)
+
+
+def cropped(route: Route, part: Box) -> Route:
+    """Return the way to a part of the network's grid, given as voxels of the coarse grid in the scan's order."""
+    return replace(route, coarse=route.coarse.crop(part.lo, part.hi))
 
 
 def _places(grid: Grid, other: Grid) -> list[tuple[np.ndarray, float]]:

@@ -7,6 +7,7 @@ brings.
 
 from ctatlas.models.cards import ModelCard, read_card
 from ctatlas.models.model import Backend, Model
+from ctatlas.models.presets import preset_card, presets
 from ctatlas.models.registry import card, load, model_names
 
-__all__ = ["Backend", "Model", "ModelCard", "card", "load", "model_names", "read_card"]
+__all__ = ["Backend", "Model", "ModelCard", "card", "load", "model_names", "preset_card", "presets", "read_card"]

@@ -44,6 +44,7 @@ class Input(_Table):
     orientation: str
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
     padding_hu: float = -1024.0
+    sampling: Literal["filtered", "points"] = "filtered"  # "points": the grid and the values of MONAI 0.9
 
     @field_validator("orientation")
     @classmethod
@@ -62,6 +63,7 @@ class Window(_Table):
     shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
     batch: Annotated[int, Field(ge=1)] = 1
+    scheme: Literal["ctatlas", "monai-0.9", "nnunet"] = "ctatlas"  # where windows lie, how they are weighed and blended
 
 
 class Weights(_Table):
