@@ -48,7 +48,7 @@ def test_members_are_named_remarks_are_said_once_and_the_room_first(
     assert sum("can't give" in line and "adrenal_gland_left" in line for line in lines) == 1
     assert sum("marked experimental on the card of test/torso: small_bowel" in line for line in lines) == 1
     assert any("8 results to make, about" in line and "are free" in line for line in lines)
-    assert any("not among the members in atlas.toml" in line and f"{model}+shift" in line for line in lines)
+    assert any("now among the members in atlas.toml" in line and line.endswith(f": {model}+shift") for line in lines)
 
 
 def test_a_second_run_skips_all_and_says_so(ctatlas: Terminal, tmp_path: Path, model: Path, members: list[str]) -> None:
@@ -163,13 +163,36 @@ def test_a_models_folder_may_lie_in_the_atlas(ctatlas: Terminal, tmp_path: Path)
     assert ctatlas("assemble", tmp_path / "moved", "--case", "case_0", "--json").json["cases"][0]["state"] == "there"
 
 
+def test_a_model_that_is_asked_for_joins_the_members(ctatlas: Terminal, tmp_path: Path, model: Path) -> None:
+    atlas = new_atlas(tmp_path / "atlas")
+    add_torso(atlas, "case_0", torso())
+    config = atlas.place.root / "atlas.toml"
+    config.write_text("# mine\n" + config.read_text())
+    before = config.read_text()
+    ctatlas("predict", atlas.place.root, "--model", model, "--dry-run")
+    assert config.read_text() == before
+    asked = ["--model", model, "--model", f"{model}+shift"]
+    assert ctatlas("predict", atlas.place.root, *asked, "--shard", "1/1", "--quiet").code == 0
+    members = ("ctatlas/base", str(model), f"{model}+shift")
+    assert Atlas.open(atlas.place.root).config == atlas.config.model_copy(update={"members": members})
+    assert config.read_text().startswith("# mine\n")
+    for step in ("check", "attend", "assemble"):
+        assert ctatlas(step, atlas.place.root, "--quiet").code == 0, step
+    found = json.loads((atlas.place.case("case_0").attention / "hotspots.json").read_text())
+    assert found["members"] == ["test/torso", "test/torso+shift"]
+    again = ctatlas("predict", atlas.place.root, *asked)
+    assert "among the members" not in again.err
+    states = [case["state"] for case in ctatlas("predict", atlas.place.root, *asked, "--json").json["cases"]]
+    assert states == ["there", "there"]
+
+
 @pytest.mark.parametrize("step", ["check", "attend", "assemble"])
 def test_predictions_that_nobody_asks_for_are_named_with_the_remedy(
     ctatlas: Terminal, tmp_path: Path, model: Path, step: str
 ) -> None:
     atlas = new_atlas(tmp_path / "atlas")
     add_torso(atlas, "case_0", torso())
-    told = ctatlas("predict", atlas.place.root, "--model", model).err
+    told = ctatlas("predict", atlas.place.root, "--model", model, "--apart").err
     assert f"so that other steps leave it out until you add: {model}" in told
     done = ctatlas(step, atlas.place.root)
     assert (done.code, len(done.err.splitlines())) == (2, 1)

@@ -19,6 +19,7 @@ from ctatlas.commands.options import (
     ShardOf,
     Timeout,
     Workers,
+    flag,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def predict(
             "Default: members of atlas.toml.",
         ),
     ] = None,
+    apart: Annotated[
+        bool, flag("--apart", text="Leave atlas.toml as it is: other steps pass over who is not among its members.")
+    ] = False,
     case: Cases = None,
     shard: ShardOf = None,
     workers: Workers = 1,
@@ -58,7 +62,8 @@ def predict(
     """Let models find the structures of every case: labels, probabilities on the model's grid, a record of the run.
 
     What is there and whole is skipped; what changed (the scan, a model, its variant, the label set) is done again. The
-    disk space it needs is said before it starts, and refused when it is not there.
+    disk space it needs is said before it starts, and refused when it is not there. Models asked for by name join the
+    members in atlas.toml, so that all later steps use what they find.
     """
     from ctatlas.atlas.members import members_called, runnable
     from ctatlas.atlas.predict import Predictor, predict_tasks
@@ -73,7 +78,9 @@ def predict(
         if not members:
             raise AtlasError(f"{folder}: all members in atlas.toml are given with the scans; name a model by --member")
         tasks = predict_tasks(atlas, cases, members)
-        for remark in _remarks(atlas, [Predictor.of(each, atlas.config.label_set) for each in members]):
+        predictors = [Predictor.of(each, atlas.config.label_set) for each in members]
+        remarks = [*_remarks(atlas, predictors), *_joined(atlas, predictors, only_say=apart or dry_run)]
+        for remark in remarks:
             tell(remark)
         room = room_for(tasks, folder)
         if room.n_tasks and not quiet:
@@ -87,20 +94,30 @@ def predict(
 
 
 def _remarks(atlas: Atlas, predictors: Sequence[Predictor]) -> list[str]:
-    """Say once what no variant of a model can give, and which members later steps won't know of."""
-    from ctatlas.atlas.members import members_to_keep, names_called
-
+    """Say once what no variant of a model can give."""
     remarks = {}
     for each in predictors:
         card = each.member.card
         remarks.update(dict.fromkeys(f"{card.name}: {remark}" for remark in each.naming.remarks))
         if missing := each.missing(atlas.config.structures):
             remarks[f"{card.name}: can't give {', '.join(missing)} of {atlas.config.label_set}"] = None
-    known = names_called(atlas.config.members)
-    if strangers := [each.member.asked_for for each in predictors if each.member.name not in known]:
-        said = ", ".join(members_to_keep(strangers))
-        remarks[f"not among the members in atlas.toml, so that other steps leave it out until you add: {said}"] = None
     return list(remarks)
+
+
+def _joined(atlas: Atlas, predictors: Sequence[Predictor], *, only_say: bool) -> list[str]:
+    """Let those who are asked for join the members of the atlas, and say so."""
+    from ctatlas.atlas.enrol import enrol
+    from ctatlas.atlas.members import members_to_keep, names_called
+
+    known = names_called(atlas.config.members)
+    new = members_to_keep([each.member.asked_for for each in predictors if each.member.name not in known])
+    if not new:
+        return []
+    said = ", ".join(new)
+    if only_say:
+        return [f"not among the members in atlas.toml, so that other steps leave it out until you add: {said}"]
+    enrol(atlas.place.root, new)
+    return [f"now among the members in atlas.toml (--apart leaves it as it is): {said}"]
 
 
 def _say(outcomes: Sequence[Outcome]) -> None:
