@@ -15,7 +15,7 @@ from ctatlas.atomic import whole_file
 from ctatlas.hashing import sha256_file
 from ctatlas.inference.nnunet.cases import CaseFiles
 from ctatlas.inference.nnunet.devices import on_device
-from ctatlas.inference.nnunet.export import export_labels
+from ctatlas.inference.nnunet.export import Restored, export_labels
 from ctatlas.inference.nnunet.images import read_case, write_case
 from ctatlas.inference.nnunet.logits import Windowing, predict_logits
 from ctatlas.inference.nnunet.prepare import prepare
@@ -97,10 +97,11 @@ def predict_files(
     prepared = prepare(case.image, case.spacing, folder, case.previous)
     logits = predict_logits(prepared.inputs, networks, how, progress=progress)
     progress.stage("export", 1)
-    labels = export_labels(logits, prepared.way, folder.chosen, folder.dataset)
+    restored = Restored(logits, prepared.way, folder.chosen)
+    labels = export_labels(restored, folder.dataset)
     write_case(labels, case, out / f"{files.name}{folder.dataset.file_ending}")
     if save_probabilities:
-        found = probabilities(logits, prepared.way, folder.chosen, folder.dataset)
+        found = probabilities(restored, folder.dataset)
         write_probabilities(found, case, prepared.way, out / files.name, nibabel=reader.startswith("Nibabel"))
     progress.advance()
     return {"labels": _counted(labels, folder.dataset.labels)}

@@ -6,29 +6,28 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from ctatlas.atomic import whole_file
+from ctatlas.inference.nnunet.export import Restored
 from ctatlas.inference.nnunet.images import ReadCase
 from ctatlas.inference.nnunet.prepare import Way
-from ctatlas.inference.nnunet.resample import resample
-from ctatlas.models.nnunet import Configuration, Dataset
+from ctatlas.models.nnunet import Dataset
 
 _LPS = np.array([-1.0, -1.0, 1.0])
 
 
-def probabilities(logits: np.ndarray, way: Way, configuration: Configuration, dataset: Dataset) -> np.ndarray:
-    """Turn logits on the network's grid into probabilities (n, z, y, x) float32 on the scan's.
+def probabilities(restored: Restored, dataset: Dataset) -> np.ndarray:
+    """Return the probabilities (n, z, y, x) float32 on the scan's grid, all classes at once.
 
     Outside of the part that was not cropped away, all is background; of regions none is there.
     """
-    shape = tuple(hi - lo for lo, hi in zip(way.box.lo, way.box.hi, strict=True))
-    restored = resample(logits, shape, configuration.resampling_probabilities, way.new_spacing, way.spacing)
-    values = restored.astype(np.float32)
-    whole = np.zeros((len(values), *way.shape), np.float32)
+    way = restored.way
+    whole = np.zeros((len(restored.logits), *way.shape), np.float32)
     if not dataset.has_regions:
         whole[0] = 1
-    whole[(slice(None), *way.box.slices)] = expit(values) if dataset.has_regions else softmax(values, 0)
+    inside = whole[(slice(None), *way.box.slices)]
+    for lo, hi in restored.slabs():
+        inside[:, lo:hi] = restored.probabilities(lo, hi, dataset)
     return whole.transpose(0, *(1 + axis for axis in way.backward))
 
 
