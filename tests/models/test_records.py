@@ -7,7 +7,7 @@ import pytest
 from ctatlas.errors import ModelError
 from ctatlas.hashing import sha256_file
 from ctatlas.models import card, load
-from ctatlas.models.records import RECORD_FILE, Record, read_record, write_record
+from ctatlas.models.records import RECORD_FILE, FileRecord, Record, read_record, write_record
 from tests.support_models import tiny_model
 
 
@@ -21,9 +21,9 @@ def unhashed(tmp_path: Path) -> Path:
     return folder
 
 
-def record(folder: Path, **other: object) -> Record:
-    said = {"file": "tiny.onnx", "sha256": sha256_file(folder / "tiny.onnx"), "bytes": 3, "source": "https://x/y"}
-    return Record.model_validate(said | other)
+def record(folder: Path, *, file: str = "tiny.onnx", sha256: str = "", **other: str) -> Record:
+    files = {file: FileRecord(sha256=sha256 or sha256_file(folder / "tiny.onnx"), bytes=3)}
+    return Record(name="test/tiny", files=files, **other)
 
 
 def test_a_record_is_read_as_it_was_written(unhashed: Path) -> None:
@@ -60,7 +60,9 @@ def test_the_cards_own_hash_counts_more_than_the_record(tmp_path: Path) -> None:
     assert load(folder).card.weights.sha256 == sha256_file(folder / "tiny.onnx")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"file": "a", "sha256": "12", "bytes": -1}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"name": "a", "files": {"w": {"sha256": "12", "bytes": -1}}}', b"\xff"]
+)
 def test_a_broken_record_is_refused_in_one_line(unhashed: Path, content: bytes) -> None:
     (unhashed / RECORD_FILE).write_bytes(content)
     with pytest.raises(ModelError, match=r"weights\.lock: can't be read as a record of weights .*get the model again"):

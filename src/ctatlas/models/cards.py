@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ctatlas.anatomy import canonical_name
+from ctatlas.anatomy import canonical_name, label_set, label_set_names
 from ctatlas.errors import ModelError
 
 CARD_FILE = "card.toml"
+NAME = r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?$"
 
 Text = Annotated[str, Field(min_length=1)]
 Length = Annotated[float, Field(gt=0)]
@@ -75,6 +76,7 @@ class Weights(_Table):
 
     file: Text
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    bytes: Annotated[int, Field(ge=1)] | None = None
     loader: Text = "onnx"
     sources: tuple[Text, ...] = ()  # https://… or hf://owner/repository[@revision]/path; the first that gives it counts
 
@@ -164,7 +166,7 @@ class Attribution(_Table):
 class ModelCard(_Table):
     """A validated `card.toml`."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?$")]
+    name: Annotated[str, Field(pattern=NAME)]
     version: Text
     license: Text
     license_url: str = ""
@@ -176,6 +178,7 @@ class ModelCard(_Table):
     window: Window
     weights: Weights
     network: Network | None = None
+    label_set: str = ""  # whose structures the classes are, in its order; they may be left out then
     classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
     pipeline: Literal["ctatlas", "nnunet"] = "ctatlas"  # how scans are prepared, cut into windows and restored
     decide: Literal["argmax", "threshold"] = "argmax"
@@ -185,6 +188,13 @@ class ModelCard(_Table):
     evidence: tuple[Evidence, ...] = ()
     attribution: tuple[Attribution, ...] = ()
     training: dict[str, object] = Field(default_factory=dict)
+
+    @field_validator("label_set")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name and name not in label_set_names():
+            raise ValueError(f"no label set {name!r}; known: {', '.join(label_set_names())}")
+        return name
 
     @model_validator(mode="after")
     def _classes_fit_together(self) -> ModelCard:
@@ -232,10 +242,22 @@ def read_card(path: Path) -> ModelCard:
         raise ModelError(f"{path}: can't be read as a model card: {error}") from None
     try:
         # Through JSON, because only there does strict validation take a list for a tuple.
-        return ModelCard.model_validate_json(json.dumps(table, default=str))
+        return ModelCard.model_validate_json(json.dumps(_with_classes(table), default=str))
     except ValidationError as error:
         faults = "; ".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in error.errors())
         raise ModelError(f"{path}: {faults}") from None
+
+
+def _with_classes(table: dict[str, object]) -> dict[str, object]:
+    """Write out the classes of a label set: from channel 0 on by threshold, after the background by arg-max."""
+    name = table.get("label_set")
+    if "classes" in table or not isinstance(name, str) or name not in label_set_names():
+        return table
+    labels = label_set(name).labels
+    by_argmax = table.get("decide", "argmax") == "argmax"
+    background = [{"channel": 0, "name": "background", "role": "background"}] if by_argmax else []
+    named = [{"channel": number - (not by_argmax), "name": labels[number]} for number in sorted(labels)]
+    return table | {"classes": [*background, *named]}
 
 
 def _place(location: tuple[int | str, ...]) -> str:

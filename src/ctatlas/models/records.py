@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctatlas.atomic import whole_file
 from ctatlas.errors import ModelError
-from ctatlas.models.cards import ModelCard
+from ctatlas.models.cards import NAME, ModelCard
 
 RECORD_FILE = "weights.lock"
 
 
-class Record(BaseModel):
-    """The file that was fetched: what it is called, what it holds, where it came from, under which terms."""
-
+class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    file: Annotated[str, Field(min_length=1)]
+
+class FileRecord(_Table):
+    """One file, as it was when it came."""
+
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     bytes: Annotated[int, Field(ge=0)]
-    source: str = ""  # the address that was asked, or the file that was imported
+
+
+class Record(_Table):
+    """What was fetched: under which name, which files, from where, under which terms."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    files: dict[str, FileRecord]  # by their path within the folder
+    source: str = ""  # the address that was asked, or the name of the file that was imported
     revision: str = ""  # of a repository, where the server tells it
     fetched: str = ""  # UTC, ISO 8601
-    license: str = ""  # as shown, and accepted where that was needed
+    license: str = ""
+    commercial_use: Literal["yes", "no", "unknown"] = "unknown"
 
 
 def read_record(folder: Path) -> Record | None:
@@ -62,6 +71,6 @@ def with_recorded_hash(card: ModelCard, folder: Path) -> ModelCard:
     """Give a card that names no hash the recorded one of its file; the card's own always counts more."""
     if card.weights.sha256 is not None or (record := read_record(folder)) is None:
         return card
-    if record.file != card.weights.file:
+    if (file := record.files.get(card.weights.file)) is None:
         return card
-    return card.model_copy(update={"weights": card.weights.model_copy(update={"sha256": record.sha256})})
+    return card.model_copy(update={"weights": card.weights.model_copy(update={"sha256": file.sha256})})
