@@ -18,6 +18,7 @@ NAME = r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?$"
 Text = Annotated[str, Field(min_length=1)]
 Length = Annotated[float, Field(gt=0)]
 Status = Literal["usable", "experimental", "not_usable"]
+CommercialUse = Literal["yes", "no", "unknown"]  # as the licence says it; never guessed
 
 
 class _Table(BaseModel):
@@ -170,7 +171,7 @@ class ModelCard(_Table):
     version: Text
     license: Text
     license_url: str = ""
-    commercial_use: Literal["yes", "no", "unknown"] = "unknown"  # as the licence says it; never guessed
+    commercial_use: CommercialUse = "unknown"
     description: Text
     not_for: Text
     citation: str = ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctatlas.atomic import whole_file
 from ctatlas.errors import ModelError
-from ctatlas.models.cards import NAME, ModelCard
+from ctatlas.models.cards import NAME, CommercialUse, ModelCard
 
 RECORD_FILE = "weights.lock"
 
@@ -34,7 +34,7 @@ class Record(_Table):
     revision: str = ""  # of a repository, where the server tells it
     fetched: str = ""  # UTC, ISO 8601
     license: str = ""
-    commercial_use: Literal["yes", "no", "unknown"] = "unknown"
+    commercial_use: CommercialUse = "unknown"
 
 
 def read_record(folder: Path) -> Record | None:

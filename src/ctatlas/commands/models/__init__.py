@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from ctatlas.commands.models import info, listing, logits
+from ctatlas.commands.models import bring, info, listing, logits, pull, verify
 
 EXAMPLE = info.EXAMPLE
-app = typer.Typer(help="Which models are here, and what their cards say.", epilog=f"Example: {EXAMPLE}")
+app = typer.Typer(help="Which models there are, what their cards say, how to get them.", epilog=f"Example: {EXAMPLE}")
 
 app.command("list", epilog=f"Example: {listing.EXAMPLE}")(listing.list_models)
 app.command("info", epilog=f"Example: {info.EXAMPLE}")(info.info)
+app.command("pull", epilog=f"Example: {pull.EXAMPLE}")(pull.pull)
+app.command("import", epilog=f"Example: {bring.EXAMPLE}")(bring.import_model)
+app.command("verify", epilog=f"Example: {verify.EXAMPLE}")(verify.verify)
 app.command("logits", epilog=f"Example: {logits.EXAMPLE}")(logits.logits)

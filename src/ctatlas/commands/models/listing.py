@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import Annotated
 
 from ctatlas.commands.console import say, say_json, say_table
-from ctatlas.commands.options import AsJson, Debug
-from ctatlas.errors import ModelError
-
-if TYPE_CHECKING:
-    from ctatlas.models import ModelCard
+from ctatlas.commands.options import AsJson, Debug, flag
 
 EXAMPLE = "ctatlas models list --json"
 
 
-def list_models(*, json: AsJson = False, debug: Debug = False) -> None:  # noqa: ARG001 - debug is read by the program
-    """List the models on this machine."""
-    from ctatlas.models import card, model_names
+def list_models(
+    *,
+    here: Annotated[bool, flag("--here", text="Only what is on this machine.")] = False,
+    json: AsJson = False,
+    debug: Debug = False,  # noqa: ARG001 - debug is read by the program
+) -> None:
+    """List the models on this machine, and the public ones that 'pull' gets or that are imported by hand."""
+    from ctatlas.models.states import list_models
 
-    rows, broken = [], []
-    for name in model_names():
-        try:
-            rows.append(_row(card(name)))
-        except ModelError as error:
-            broken.append({"name": name, "broken": str(error)})
+    rows = [row for row in list_models() if not here or row.state in {"bundled", "installed", "broken"}]
     if json:
-        say_json([*rows, *broken])
+        say_json([asdict(row) for row in rows])
         return
-    columns = ["name", "version", "usable structures n", "experimental n", "licence"]
-    say_table(columns, [[str(value) for value in row.values()] for row in rows])
-    for fault in broken:
-        say(f"{fault['name']}: broken card: {fault['broken']}")
-
-
-def _row(card: ModelCard) -> dict[str, object]:
-    status = list(card.structures.values())
-    return {
-        "name": card.name,
-        "version": card.version,
-        "usable": status.count("usable"),
-        "experimental": status.count("experimental"),
-        "license": card.license,
-    }
+    columns = ["name", "version", "state", "usable structures n", "experimental n", "commercial use", "licence"]
+    say_table(
+        columns,
+        [
+            [row.name, row.version, row.state, str(row.usable), str(row.experimental), row.commercial_use, row.license]
+            for row in rows
+        ],
+    )
+    for row in rows:
+        if row.state == "broken":
+            say(f"{row.name}: broken: {row.note}")

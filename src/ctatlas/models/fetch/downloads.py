@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ctatlas.errors import InstallError, ModelError, OutputError
 from ctatlas.hashing import sha256_file
@@ -148,7 +149,8 @@ def _fetch(part: _Part, address: Address, known: Expected, meter: _Meter) -> Non
         idle += 1
         if idle >= (PATIENCE if part.size else PATIENCE_FOR_NOTHING):
             kept = f"; {part.size:,} bytes are kept, call again to go on" if part.size else ""
-            raise ModelError(f"{address.said}: {reason}, {idle} times in a row{kept}")
+            host = urlsplit(address.url).hostname
+            raise ModelError(f"{address.said}: {host}: {reason}, {idle} times in a row{kept}")
         time.sleep(wait_s)
         wait_s *= 2
 

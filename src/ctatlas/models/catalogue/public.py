@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctatlas.errors import ModelError
-from ctatlas.models.cards import NAME, ModelCard, read_card
+from ctatlas.models.cards import NAME, CommercialUse, ModelCard, read_card
 
 _HERE = Path(__file__).parent
 _TABLE = "checkpoints.toml"
@@ -50,7 +50,7 @@ class Entry(BaseModel):
     citation: str = ""
     license: str
     license_url: str = ""
-    commercial_use: Literal["yes", "no", "unknown"]
+    commercial_use: CommercialUse
     file: str
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
     sha256: str | None = None
