@@ -42,6 +42,11 @@ def numbered_bones(case: PhantomCase) -> dict[str, np.ndarray]:
     return masks
 
 
+def bones_by_name() -> dict[str, list[Shape]]:
+    """Return the shapes that make up each vertebra, `vertebrae_L5` first, and each rib of an upright person."""
+    return dict(_vertebrae()) | dict(_ribs())
+
+
 def _in_the_person(case: PhantomCase, voxels: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the person's coordinates of voxels, as the painter had them."""
     plan = case.plan
