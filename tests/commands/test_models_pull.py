@@ -17,6 +17,7 @@ import torch
 
 import ctatlas.models.catalogue.public as catalogue
 from ctatlas import locks
+from ctatlas.errors import ModelError
 from ctatlas.models import card, load
 from ctatlas.models.fetch import downloads
 from ctatlas.models.fetch.connection import Answer
@@ -173,9 +174,19 @@ def test_what_can_not_be_run_says_why(ctatlas: Terminal, site: Site) -> None:
     assert done.code == 0
     assert "a start for training" in done.out
     assert states(ctatlas)["lab/start"] == "installed"
-    assert "a start for training, which finds no structures" in ctatlas("models", "info", "lab/start").complaint
-    assert "'ctatlas models pull test/public' gets it" in ctatlas("models", "info", "test/public").complaint
+    for word, said in (("lab/start", "a start for training, which finds no structures"), ("test/public", "gets it")):
+        with pytest.raises(ModelError, match=said):
+            load(word)
     assert "no public checkpoint 'nix'; known: test/public" in ctatlas("models", "pull", "nix").complaint
+
+
+@pytest.mark.usefixtures("home", "public")
+def test_what_is_not_here_tells_of_itself_already(ctatlas: Terminal) -> None:
+    told = ctatlas("models", "info", "test/public")
+    assert "test/public is not here yet; 'ctatlas models pull test/public' gets it" in told.err
+    assert "Licence: CC BY-NC 4.0" in told.out
+    assert "Lies at hf://lab/models/toy.zip" in ctatlas("models", "info", "lab/nnunet").out
+    assert ctatlas("models", "info", "lab/start", "--json").json["use"] == "start"
 
 
 @pytest.mark.usefixtures("home", "public")

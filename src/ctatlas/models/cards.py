@@ -182,6 +182,7 @@ class ModelCard(_Table):
     label_set: str = ""  # whose structures the classes are, in its order; they may be left out then
     classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
     pipeline: Literal["ctatlas", "nnunet"] = "ctatlas"  # how scans are prepared, cut into windows and restored
+    preset: str = ""  # whose published settings the card has, a name of `presets.toml`
     decide: Literal["argmax", "threshold"] = "argmax"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     calibrated: Calibrated = Calibrated()

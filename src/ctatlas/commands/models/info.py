@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctatlas.commands.console import say, say_json, say_table
+from ctatlas.commands.console import say, say_json, say_table, tell
 from ctatlas.commands.options import AsJson, Debug
 
 if TYPE_CHECKING:
     from ctatlas.models import ModelCard
+    from ctatlas.models.catalogue import Entry
 
 EXAMPLE = "ctatlas models info ctatlas/base"
 
@@ -22,9 +23,18 @@ def info(
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
     """Show a model's card: what it finds and how well, what it needs, whose data it learned from."""
-    from ctatlas.models import card
+    from ctatlas.models import card, model_names
+    from ctatlas.models.catalogue import entries
 
-    found = card(model)
+    entry = entries().get(model)
+    if entry is not None and model not in model_names():
+        if entry.card is None:
+            _say_entry(entry, json=json)
+            return
+        tell(f"{model} is not here yet; 'ctatlas models pull {model}' gets it")
+        found = entry.card
+    else:
+        found = card(model)
     if json:
         say_json(found.model_dump(mode="json") | {"structures": found.structures})
         return
@@ -32,6 +42,8 @@ def info(
     say(f"Not for {found.not_for}")
     spacing = " x ".join(f"{mm:g}" for mm in found.input.spacing_mm)
     say(f"Works at {spacing} mm, in windows of {' x '.join(map(str, found.window.shape))} voxels.\n")
+    if found.preset:
+        say(f"Runs as the preset {found.preset} has it.\n")
     figures = _figures(found)
     say_table(
         ["structure", "status", "evidence"],
@@ -42,6 +54,18 @@ def info(
         say(f"Cite: {found.citation}")
     for source in found.attribution:
         say(f"Data: {source.text}")
+
+
+def _say_entry(entry: Entry, *, json: bool) -> None:
+    """Show what is known of a public checkpoint without a card of ours."""
+    if json:
+        say_json(entry.model_dump(mode="json"))
+        return
+    say(f"{entry.name}: {entry.description}")
+    say(f"Lies at {', '.join(entry.sources)}")
+    say(f"Licence: {entry.license}{f' ({entry.license_url})' if entry.license_url else ''}")
+    if entry.citation:
+        say(f"Cite: {entry.citation}")
 
 
 def _figures(card: ModelCard) -> dict[str, str]:

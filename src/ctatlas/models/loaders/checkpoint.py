@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ctatlas.errors import ModelError
+from ctatlas.models.fetch.first_bytes import first_bytes, refuse_stand_in
 
 State = dict[str, torch.Tensor]
 
@@ -79,17 +80,8 @@ def weights_of(path: Path, found: object) -> State:
 
 def _look(path: Path) -> None:
     """Refuse what is no checkpoint by its first bytes, and an archive that would grow when read."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(512)
-    except OSError as error:
-        raise ModelError(f"{path}: can't be read: {error.strerror}") from None
-    if not start:
-        raise ModelError(f"{path}: the file is empty; get it again")
-    if start.lstrip()[:1] == b"<":
-        raise ModelError(f"{path}: a web page, not weights: the link is dead or asks to log in; get the file by hand")
-    if start.startswith(b"version https://git-lfs"):
-        raise ModelError(f"{path}: a pointer of Git LFS, not the weights; fetch them with 'git lfs pull'")
+    start = first_bytes(path)
+    refuse_stand_in(path, start)
     if start[:2] == b"PK" and not zipfile.is_zipfile(path):
         raise ModelError(f"{path}: {_broken('its end is missing')}")
     if start[:2] == b"PK":
