@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # Raised whenever the same scan and the same model would give other files than before.
-STEP_VERSION = 1
+STEP_VERSION = 2
 
 
 def segment(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from ctatlas.inference.predict import predict, probabilities_of
+from ctatlas.inference.predict import predict
 from ctatlas.inference.prepare import Prepared, prepare
+from ctatlas.inference.probabilities import probabilities_of
 from ctatlas.models import Model, load
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.scan import Volume

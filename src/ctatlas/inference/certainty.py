@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -132,12 +132,18 @@ def entropy_map(slabs: Sequence[Part], card: ModelCard, grid: Grid, *, progress:
     not found) by log 2, because there every class is a question of its own.
     """
     entropy = np.zeros(grid.shape, np.uint8, order="F")
-    measure = _doubt_of_one if card.decide == "threshold" else _doubt_among_all
     progress.stage("entropy", len(slabs))
-    for slab in slabs:
-        entropy[slab.box.slices] = _in_255(measure(slab))
+    for _ in noting_entropy(slabs, card, entropy):
         progress.advance()
     return entropy
+
+
+def noting_entropy(slabs: Iterable[Part], card: ModelCard, entropy: np.ndarray) -> Iterator[Part]:
+    """Pass slabs on as they come, with the entropy of each put into a map (i, j, k) uint8; see `entropy_map`."""
+    measure = _doubt_of_one if card.decide == "threshold" else _doubt_among_all
+    for slab in slabs:
+        entropy[slab.box.slices] = _in_255(measure(slab))
+        yield slab
 
 
 def _doubt_among_all(slab: Part) -> np.ndarray:

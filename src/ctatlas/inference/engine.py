@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ctatlas.errors import ModelError
-from ctatlas.inference.certainty import NetworkMaps, ProbabilityMaps, entropy_map
+from ctatlas.inference.certainty import NetworkMaps, ProbabilityMaps, entropy_map, noting_entropy
 from ctatlas.inference.decide import decide
-from ctatlas.inference.predict import predict
-from ctatlas.inference.prepare import prepare
-from ctatlas.inference.restore import Slab, restore
+from ctatlas.inference.predict import predict, predicted
+from ctatlas.inference.prepare import Prepared, prepare
+from ctatlas.inference.restore import Slab, restore, restored
 from ctatlas.inference.route import Route
 from ctatlas.inference.scene import Scene
 from ctatlas.inference.view import AS_ITS_CARD_SAYS, View
 from ctatlas.models import Model, ModelCard
 from ctatlas.progress import SILENT, Progress
-from ctatlas.volume.grid import Grid
 from ctatlas.volume.scan import Volume
 from ctatlas.volume.segmentation import Segmentation
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +97,10 @@ def infer(
     scene = scene or Scene(volume)
     masks = calibrated_masks(scene, [card], progress=progress)
     wanted = [each.name for each in card.classes if each.role == "structure"] if save_probabilities else []
-    answered = answer(scene, model, scene.calibrated.body, view=view, progress=progress)
-    found = _decided(
-        answered, card, volume.grid, progress=progress, save_probabilities=wanted, save_entropy=save_entropy
-    )
+    asked = _Wanted(wanted, entropy=save_entropy, network=keep_network)
+    found = _found(scene, model, scene.calibrated.body, asked, view=view, progress=progress)
     whole = found.segmentation.with_masks({name: masks[name] for name in card.calibrated.structures})
-    network = answered.network(card) if keep_network else None
-    return replace(found, segmentation=whole, network=network, why_nothing=scene.calibrated.why_nothing)
+    return replace(found, segmentation=whole, why_nothing=scene.calibrated.why_nothing)
 
 
 def _refuse_views(card: ModelCard, view: View) -> None:
@@ -148,16 +142,8 @@ def infer_within(
     Inferred
         On the scan's grid. Classes that are nowhere have empty masks.
     """
-    answered = answer(Scene(volume), model, body, view=view, progress=progress)
-    found = _decided(
-        answered,
-        model.card,
-        volume.grid,
-        progress=progress,
-        save_probabilities=save_probabilities,
-        save_entropy=save_entropy,
-    )
-    return replace(found, network=answered.network(model.card) if keep_network else None)
+    wanted = _Wanted(save_probabilities, entropy=save_entropy, network=keep_network)
+    return _found(Scene(volume), model, body, wanted, view=view, progress=progress)
 
 
 def calibrated_masks(
@@ -207,28 +193,58 @@ def answer(
     scene: Scene, model: Model, body: np.ndarray, *, view: View = AS_ITS_CARD_SAYS, progress: Progress = SILENT
 ) -> Answer:
     """Show a network the part of a scan where the body is, (i, j, k) bool; nothing where that is empty."""
-    if model.card.pipeline != "ctatlas":
-        raise ModelError(f"{model.card.name}: a model of nnU-Net gives labels alone, of which there is no mean")
-    if not body.any():
+    shown = _show(scene, model, body, view)
+    if shown is None:
         return Answer()
-    seen = Model(view.card(model.card), model.backend)
-    prepared = prepare(scene.volume, seen.card, body, view.shift, scene)
+    prepared, seen = shown
     probabilities = view.through(prepared, model.card, partial(predict, model=seen, progress=progress))
     return Answer(restore(probabilities, prepared.route), probabilities, prepared.route)
 
 
-def _decided(
-    answered: Answer,
-    card: ModelCard,
-    grid: Grid,
-    *,
-    progress: Progress,
-    save_probabilities: Collection[str],
-    save_entropy: bool,
+def _show(scene: Scene, model: Model, body: np.ndarray, view: View) -> tuple[Prepared, Model] | None:
+    """Prepare the part of a scan where the body is, and the model for the view; nothing where there is no body."""
+    if model.card.pipeline != "ctatlas":
+        raise ModelError(f"{model.card.name}: a model of nnU-Net gives labels alone, of which there is no mean")
+    if not body.any():
+        return None
+    seen = Model(view.card(model.card), model.backend)
+    return prepare(scene.volume, seen.card, body, view.shift, scene), seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked for beside the segmentation: probabilities of classes by name, entropy, the network's own grid."""
+
+    probabilities: Collection[str] = ()
+    entropy: bool = False
+    network: bool = False
+
+
+def _found(
+    scene: Scene, model: Model, body: np.ndarray, wanted: _Wanted, *, view: View, progress: Progress
 ) -> Inferred:
-    asked = {name: channel for channel, name in card.foreground.items() if name in save_probabilities}
+    """Find a network's classes; its probabilities are held whole only where they are asked for, or mirrored."""
+    if not (wanted.probabilities or wanted.network or view.mirrored):
+        return _passing(scene, model, body, view=view, progress=progress, entropy=wanted.entropy)
+    answered, card, grid = answer(scene, model, body, view=view, progress=progress), model.card, scene.volume.grid
+    asked = {name: channel for channel, name in card.foreground.items() if name in wanted.probabilities}
     return Inferred(
         decide(answered.slabs, card, grid, progress=progress),
         ProbabilityMaps(answered.slabs, asked, grid) if asked else {},
-        entropy_map(answered.slabs, card, grid, progress=progress) if save_entropy else None,
+        entropy_map(answered.slabs, card, grid, progress=progress) if wanted.entropy else None,
+        answered.network(card) if wanted.network else None,
     )
+
+
+def _passing(
+    scene: Scene, model: Model, body: np.ndarray, *, view: View, progress: Progress, entropy: bool
+) -> Inferred:
+    """Decide slabs as windows complete them, and forget them."""
+    card, grid = model.card, scene.volume.grid
+    shown = _show(scene, model, body, view)
+    slabs: Iterable[Slab] = ()
+    if shown is not None:
+        slabs = restored(predicted(*shown, progress=progress), shown[0].route)
+    doubt = np.zeros(grid.shape, np.uint8, order="F") if entropy else None
+    parts = slabs if doubt is None else noting_entropy(slabs, card, doubt)
+    return Inferred(decide(parts, card, grid, progress=progress), entropy=doubt)

@@ -1,4 +1,4 @@
-"""Stage 2: the network's probabilities on its own grid, averaged over overlapping windows."""
+"""Stage 2: the network's probabilities on its own grid, averaged over overlapping windows, some planes at a time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-from scipy.special import expit, softmax
 
+from ctatlas.inference.planes import Planes, Sums
 from ctatlas.inference.prepare import Prepared, normalised
+from ctatlas.inference.probabilities import probabilities_of
 from ctatlas.inference.windows import SCHEMES, window_boxes
 from ctatlas.kernels.boxes import Box, Index
 from ctatlas.models import Model, ModelCard
@@ -28,8 +29,30 @@ def predict(prepared: Prepared, model: Model, *, progress: Progress = SILENT) ->
     Returns
     -------
     (c, x, y, z) float32
-        Probabilities on the network's grid: they sum to 1 where the card decides by arg-max, and are each in [0, 1]
-        where it decides by threshold. Where no window looked there is background, if the card has one.
+        What `predicted` gives, put together.
+    """
+    found = np.empty((len(model.card.classes), *prepared.inputs.shape[1:]), np.float32)
+    in_scan_order = prepared.route.from_network(found)
+    for planes in predicted(prepared, model, progress=progress):
+        in_scan_order[:, :, :, planes.first : planes.end] = planes.values
+    return found
+
+
+def predicted(prepared: Prepared, model: Model, *, progress: Progress = SILENT) -> Iterator[Planes]:
+    """Run the network over all windows that touch the body, in the order of the scan's slices.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    model : Model
+    progress : Progress, optional
+
+    Yields
+    ------
+    Planes
+        Probabilities on the network's grid, as soon as no later window reaches them, one after the other: they sum to 1
+        where the card decides by arg-max, and are each in [0, 1] where it decides by threshold. Where no window looked
+        there is background, if the card has one. What is held is as thick as a window, however long the scan.
 
     Notes
     -----
@@ -38,37 +61,20 @@ def predict(prepared: Prepared, model: Model, *, progress: Progress = SILENT) ->
     very sure cannot outshout the others. Cards whose scheme is that of others average what theirs averages: logits.
     Windows are added in a fixed order, whichever thread or batch they come from, so the sums are always the same.
     """
-    card = model.card
+    card, route = model.card, prepared.route
     inputs, inner = _padded(prepared.inputs, card)
+    axis, descending = route.slices
     boxes = _boxes_on_body(prepared.body, inner, inputs.shape[1:], card)
+    boxes.sort(key=lambda box: box.lo[axis], reverse=descending)
     groups = [boxes[at : at + card.window.batch] for at in range(0, len(boxes), card.window.batch)]
-    scheme = SCHEMES[card.window.scheme]
-    weights = scheme.weights(card.window.shape)
-    totals = np.zeros((len(card.classes), *inputs.shape[1:]), np.float32)
-    weight = np.zeros(inputs.shape[1:], np.float32)
+    sums = Sums(boxes, inputs.shape[1:], inner, route, card)
     progress.stage("windows", len(boxes))
     for group, windows in zip(groups, _in_order(model, inputs, groups), strict=True):
         for box, said in zip(group, windows, strict=True):
-            totals[(slice(None), *box.slices)] += said * weights
-            weight[box.slices] += weights
+            yield from sums.done_before(box)
+            sums.add(box, said)
         progress.advance(len(group))
-    unseen = weight == 0
-    totals /= np.where(unseen, np.float32(1), weight)
-    if scheme.blends == "logits":
-        for x in range(len(weight)):  # a plane at a time, so that no second copy of all is held
-            totals[:, x] = probabilities_of(totals[None, :, x], card)[0]
-        totals[:, unseen] = 0
-    for each in card.classes:
-        if each.role == "background":
-            totals[each.channel][unseen] = 1
-    return totals[(slice(None), *inner.slices)]
-
-
-def probabilities_of(logits: np.ndarray, card: ModelCard) -> np.ndarray:
-    """Turn logits (n, c, x, y, z) into probabilities: of one class among all, or of each class alone."""
-    if card.decide == "threshold":
-        return np.asarray(expit(logits))
-    return np.asarray(softmax(logits, axis=1))
+    yield from sums.rest()
 
 
 def _padded(inputs: np.ndarray, card: ModelCard) -> tuple[np.ndarray, Box]:
@@ -78,6 +84,8 @@ def _padded(inputs: np.ndarray, card: ModelCard) -> tuple[np.ndarray, Box]:
     a, b, c = (size // 2 for size in missing)
     d, e, f = (lo + size for lo, size in zip((a, b, c), shape, strict=True))
     inner = Box((a, b, c), (d, e, f))
+    if not any(missing):
+        return inputs, inner
     air = normalised(np.full((1, 1, 1), card.input.padding_hu, np.float32), card.input)
     padded = np.tile(air, (1, *(size + more for size, more in zip(shape, missing, strict=True))))
     padded[(slice(None), *inner.slices)] = inputs

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
+from ctatlas.inference.planes import Planes
 from ctatlas.inference.route import Route
 from ctatlas.kernels.boxes import Box
 from ctatlas.kernels.resample import along
 
 if TYPE_CHECKING:
-    import numpy as np
     from scipy.sparse import csr_array
 
 # Voxels of a slab: small enough that a class of it stays in a core's cache (2 MB float32), large enough for numpy.
@@ -88,14 +92,36 @@ def restore(probabilities: np.ndarray, route: Route, *, slab_voxels: int = SLAB_
         In the order of the slices; together they fill the route's box. Voxels that lie between centres of the
         network's voxels get the trilinear mean of those, voxels beyond the outermost centres what these have.
     """
-    scan_order = route.from_network(probabilities)
+    return list(restored([Planes(0, route.from_network(probabilities))], route, slab_voxels=slab_voxels))
+
+
+def restored(planes: Iterable[Planes], route: Route, *, slab_voxels: int = SLAB_VOXELS) -> Iterator[Slab]:
+    """Cut the way back into slabs as `restore`, each as soon as there are the planes that it needs.
+
+    Parameters
+    ----------
+    planes : iterable of Planes
+        One after the other without a gap, from the first of the route's coarse grid to its last. Of those that were
+        taken only what the next slab needs is held.
+    """
     w_i, w_j, w_k = route.stretching()
     (a, b, first), (d, e, last) = route.box
     thickness = max(1, slab_voxels // (w_i.shape[0] * w_j.shape[0]))
-    slabs = []
+    held, coming = deque[Planes](), iter(planes)
     for k in range(first, last, thickness):
         end = min(last, k + thickness)
         rows = w_k[k - first : end - first]
         lo, hi = int(rows.indices.min()), int(rows.indices.max()) + 1
-        slabs.append(Slab(Box((a, b, k), (d, e, end)), scan_order[:, :, :, lo:hi], (w_i, w_j, rows[:, lo:hi])))
-    return slabs
+        while not held or held[-1].end < hi:
+            held.append(next(coming))
+        while held[0].end <= lo:
+            held.popleft()
+        yield Slab(Box((a, b, k), (d, e, end)), _between(held, lo, hi), (w_i, w_j, rows[:, lo:hi]))
+
+
+def _between(held: Iterable[Planes], lo: int, hi: int) -> np.ndarray:
+    """Return planes lo to hi (c, i, j, k): a view where one piece has them all."""
+    parts = [each.values[:, :, :, max(0, lo - each.first) : hi - each.first] for each in held if each.first < hi]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([part.transpose(0, 3, 2, 1) for part in parts], axis=1).transpose(0, 3, 2, 1)

@@ -45,6 +45,12 @@ class Route:
         """View an array (i, j, k) on the coarse grid in the network's order of axes (x, y, z)."""
         return self.turn.array(array)
 
+    @property
+    def slices(self) -> tuple[int, bool]:
+        """Say along which axis of the network the scan's slices follow each other, and whether backwards."""
+        axis = int(np.argsort(self.turn.axes)[2])
+        return axis, bool(self.turn.flips[axis])
+
     def from_network(self, array: np.ndarray) -> np.ndarray:
         """View arrays (c, x, y, z) on the network's grid in the scan's order of axes (c, i, j, k)."""
         straight = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.turn.flips)
