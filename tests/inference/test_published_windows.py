@@ -16,9 +16,11 @@ from ctatlas.inference.windows import monai_weights, nnunet_weights
 from ctatlas.models import Model, ModelCard, load
 from ctatlas.models.cards import Channel
 from ctatlas.volume import Grid, Volume
+from ctatlas.volume.orientation import Turn
 from tests.reference.golden_fill import numbers
 from tests.support_models import tiny_model
 
+AS_IT_IS = Turn((0, 1, 2), (False, False, False))
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -58,7 +60,7 @@ def test_windows_of_monai_are_laid_weighed_and_blended_as_theirs(name: str, over
     window = card.window.model_copy(update={"shape": (16, 16, 16), "overlap": overlap, "scheme": "monai-0.9"})
     seen = card.model_copy(update={"window": window, "input": card.input.model_copy(update={"padding_hu": -175.0})})
     grid = Grid(volume.shape, np.eye(4))
-    route = Route(grid, grid, grid, None)
+    route = Route(grid, grid, grid, AS_IT_IS)
     found = predict(Prepared(volume[None], np.ones(volume.shape, bool), route), Model(seen, Predictor()))
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-expected.astype(np.float64))), atol=2e-6)
 
@@ -90,7 +92,7 @@ def test_logits_of_windows_that_no_one_looked_through_are_no_findings(card: Mode
     window = card.window.model_copy(update={"shape": (16, 16, 16), "scheme": "monai-0.9"})
     grid = Grid(volume.shape, np.eye(4))
     found = predict(
-        Prepared(volume[None], body, Route(grid, grid, grid, None)),
+        Prepared(volume[None], body, Route(grid, grid, grid, AS_IT_IS)),
         Model(card.model_copy(update={"window": window}), Predictor()),
     )
     assert found[0, :16].min() > 0.7  # 2 x 0 + 1 as a logit
