@@ -7,7 +7,15 @@ from ctatlas.commands.app import HEADINGS
 from tests.support_command import Terminal
 
 COMMANDS = [[name] for commands in HEADINGS.values() for name in commands]
-PARTS = [["models", "list"], ["models", "info"], ["models", "logits"], ["synth", "phantom"], ["nnunet", "predict"]]
+PARTS = [
+    ["models", "list"],
+    ["models", "info"],
+    ["models", "logits"],
+    ["synth", "phantom"],
+    ["nnunet", "predict"],
+    ["nnunet", "plan"],
+    ["nnunet", "train"],
+]
 
 
 @pytest.fixture(autouse=True)

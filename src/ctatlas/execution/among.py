@@ -79,7 +79,7 @@ def _partial(task: Task) -> Iterator[Path]:
         try:
             with said_in_a_line(partial):
                 for left in partial.iterdir():  # by a run that was killed
-                    left.unlink()
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
             yield partial
         finally:
             with uninterrupted():
@@ -91,6 +91,7 @@ def _move(task: Task, partial: Path, record: Mapping[str, object]) -> None:
     runs.mkdir(exist_ok=True)
     for name in task.makes:
         flush(partial / name)
+        (task.folder / name).parent.mkdir(exist_ok=True)
         (partial / name).replace(task.folder / name)
     new = written(partial / "record", record)
     flush(new)
