@@ -13,7 +13,7 @@ from ctatlas.inference.certainty import NetworkMaps, ProbabilityMaps, entropy_ma
 from ctatlas.inference.decide import decide
 from ctatlas.inference.predict import predict, predicted
 from ctatlas.inference.prepare import Prepared, prepare
-from ctatlas.inference.restore import Slab, restore, restored
+from ctatlas.inference.restore import Part, Slab, restore, restored
 from ctatlas.inference.route import Route
 from ctatlas.inference.scene import Scene
 from ctatlas.inference.view import AS_ITS_CARD_SAYS, View
@@ -149,14 +149,15 @@ def infer_within(
 def calibrated_masks(
     scene: Scene, cards: Sequence[ModelCard], *, progress: Progress = SILENT
 ) -> Mapping[str, np.ndarray]:
-    """Return what HU gives, by name, when it has all that cards ask of it.
+    """Return what HU gives, by name, when it has all that cards ask of it; nothing for models of nnU-Net alone.
 
     Raises
     ------
     ModelError
     """
     progress.stage("body", 1)
-    masks = scene.calibrated.masks()
+    looks = any(card.pipeline == "ctatlas" for card in cards)
+    masks = scene.calibrated.masks() if looks else {}
     for card in cards:
         if unknown := [name for name in card.calibrated.structures if name not in masks]:
             raise ModelError(f"{card.name}: can't find {', '.join(unknown)} without learning; can: {', '.join(masks)}")
@@ -170,14 +171,14 @@ class Answer:
 
     Attributes
     ----------
-    slabs : list of Slab
+    slabs : sequence of Part
         On the scan's grid, in the order of its slices; none where there is no body.
     probabilities : (c, x, y, z) float32 or None
         On the network's grid.
     route : Route or None
     """
 
-    slabs: list[Slab] = field(default_factory=list)
+    slabs: Sequence[Part] = ()
     probabilities: np.ndarray | None = None
     route: Route | None = None
 
@@ -192,7 +193,15 @@ class Answer:
 def answer(
     scene: Scene, model: Model, body: np.ndarray, *, view: View = AS_ITS_CARD_SAYS, progress: Progress = SILENT
 ) -> Answer:
-    """Show a network the part of a scan where the body is, (i, j, k) bool; nothing where that is empty."""
+    """Show a network the part of a scan where the body is, (i, j, k) bool; nothing where that is empty.
+
+    A model of nnU-Net is shown the whole scan, as nnU-Net would.
+    """
+    if model.card.pipeline == "nnunet":
+        from ctatlas.inference.nnunet.parts import answer_nnunet
+
+        _refuse_views(model.card, view)
+        return Answer(answer_nnunet(scene.volume, model, progress=progress))
     shown = _show(scene, model, body, view)
     if shown is None:
         return Answer()
@@ -203,8 +212,6 @@ def answer(
 
 def _show(scene: Scene, model: Model, body: np.ndarray, view: View) -> tuple[Prepared, Model] | None:
     """Prepare the part of a scan where the body is, and the model for the view; nothing where there is no body."""
-    if model.card.pipeline != "ctatlas":
-        raise ModelError(f"{model.card.name}: a model of nnU-Net gives labels alone, of which there is no mean")
     if not body.any():
         return None
     seen = Model(view.card(model.card), model.backend)

@@ -105,7 +105,7 @@ def listed(cards: Sequence[ModelCard]) -> ModelCard:
 def _classes(cards: Sequence[ModelCard]) -> list[OutputClass]:
     """List every class once; what is a structure for one model is none but that, sides go into what is split."""
     found: dict[str, OutputClass] = {}
-    for role in ("structure", "auxiliary"):
+    for role in ("structure", "native", "auxiliary"):
         for card in cards:
             for each in card.classes:
                 if each.role == role:
@@ -152,7 +152,8 @@ def _parts(wanted: OutputClass, card: ModelCard) -> frozenset[str]:
     if wanted.split and {*_structures_of(wanted)} <= card.structures.keys():
         return frozenset(_structures_of(wanted))
     whole = smallest_parts(wanted.name) if wanted.name in structures() else frozenset({wanted.name})
-    parts = frozenset(name for name in card.structures if smallest_parts(name) <= whole)
+    known = [name for name in card.structures if name in structures()]
+    parts = frozenset(name for name in known if smallest_parts(name) <= whole)
     return parts if parts and frozenset().union(*map(smallest_parts, parts)) == whole else frozenset()
 
 

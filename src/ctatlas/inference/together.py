@@ -17,7 +17,7 @@ from ctatlas.inference.certainty import MapsWhenAsked, ProbabilityMaps, entropy_
 from ctatlas.inference.decide import decide
 from ctatlas.inference.engine import Inferred, answer, calibrated_masks
 from ctatlas.inference.joint import Joint, Voice
-from ctatlas.inference.restore import Slab
+from ctatlas.inference.restore import Part
 from ctatlas.inference.scene import Scene
 from ctatlas.kernels.boxes import Box
 from ctatlas.kernels.spread import spread
@@ -83,7 +83,7 @@ def infer_together(
     """
     grid = scene.volume.grid
     masks = calibrated_masks(scene, joined.cards, progress=progress)
-    answers = [answer(scene, model, scene.calibrated.body, progress=progress).slabs for model in models]
+    answers = [answer(scene, model, _body(scene, model.card), progress=progress).slabs for model in models]
     members = tuple(
         _alone(slabs, model.card, masks, grid, progress)
         for slabs, model in zip(answers, models, strict=True)
@@ -99,7 +99,7 @@ def infer_together(
         found.with_masks({name: masks[name] for name in joined.card.calibrated.structures}),
         MapsWhenAsked.of(*(_maps(slabs, card, asked, grid) for card, slabs in fields)),
         most_of(entropy_map(slabs, card, grid, progress=progress) for card, slabs in fields) if save_entropy else None,
-        why_nothing=scene.calibrated.why_nothing,
+        why_nothing=scene.calibrated.why_nothing if masks else "",
     )
     differ = (
         most_of(disagreement_map(slabs, grid, progress=progress) for _, slabs in fields) if save_disagreement else None
@@ -117,7 +117,7 @@ class MeanSlab:
         Of voxels of the scan.
     names : tuple of str
         The class of every channel; "" is nothing of all that.
-    told : tuple of (Slab or None)
+    told : tuple of (Part or None)
         By each model, None where one did not look.
     masks : mapping of str to (i, j, k) bool
         What HU gives, on the whole scan.
@@ -126,7 +126,7 @@ class MeanSlab:
 
     box: Box
     names: tuple[str, ...]
-    told: tuple[Slab | None, ...]
+    told: tuple[Part | None, ...]
     masks: Mapping[str, np.ndarray]
     joint: Joint
 
@@ -181,7 +181,7 @@ class MeanSlab:
     def _zeros(self) -> np.ndarray:
         return np.zeros(self.box.shape, np.float32, order="F")
 
-    def _placed(self, slab: Slab, values: np.ndarray) -> np.ndarray:
+    def _placed(self, slab: Part, values: np.ndarray) -> np.ndarray:
         """Cut or pad what a model says to the box."""
         if slab.box == self.box:
             return values
@@ -197,7 +197,7 @@ class MeanSlab:
 
 
 def mean_slabs(
-    names: Sequence[str], answers: Sequence[Sequence[Slab]], masks: Mapping[str, np.ndarray], joint: Joint
+    names: Sequence[str], answers: Sequence[Sequence[Part]], masks: Mapping[str, np.ndarray], joint: Joint
 ) -> list[MeanSlab]:
     """Lay the slabs of several models over one another.
 
@@ -262,12 +262,17 @@ def disagreement_map(slabs: Sequence[MeanSlab], grid: Grid, *, progress: Progres
     return found
 
 
-def _covers(slab: Slab, k: int) -> bool:
+def _covers(slab: Part, k: int) -> bool:
     return slab.box.lo[2] <= k < slab.box.hi[2]
 
 
+def _body(scene: Scene, card: ModelCard) -> np.ndarray:
+    """Return where a model looks; nnU-Net's look everywhere, and no body need be found for them."""
+    return scene.calibrated.body if card.pipeline == "ctatlas" else np.ones((1, 1, 1), np.bool_)
+
+
 def _alone(
-    slabs: Sequence[Slab], card: ModelCard, masks: Mapping[str, np.ndarray], grid: Grid, progress: Progress
+    slabs: Sequence[Part], card: ModelCard, masks: Mapping[str, np.ndarray], grid: Grid, progress: Progress
 ) -> Inferred:
     """Decide what one model finds by itself."""
     found = decide(slabs, card, grid, progress=progress)
