@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter, label
 
 from ctatlas.measure.counts import Counts
 from ctatlas.measure.detection import LesionRule, detections, lesions_of_pair
@@ -133,3 +134,33 @@ def test_lesions_can_be_classed_by_their_longest_diameter():
         "<=10 mm",
         "10-20 mm",
     ]
+
+
+def by_hand(gt, pred):
+    """Say the lesion-wise Dice of one scan as BraTS does, without its dilation: plainly, lesion by lesion."""
+    (gt_labels, n_gt), (pred_labels, n_pred) = (label(mask, np.ones((3, 3, 3))) for mask in (gt, pred))
+    total, touched = 0.0, set()
+    for one in range(1, n_gt + 1):
+        met = set(pred_labels[gt_labels == one].tolist()) - {0}
+        together = np.isin(pred_labels, list(met))
+        lesion = gt_labels == one
+        total += 2 * (lesion & together).sum() / (lesion.sum() + together.sum())
+        touched |= met
+    return total / (n_gt + n_pred - len(touched))
+
+
+def test_the_dice_of_lesions_is_that_of_brats():
+    rng = np.random.default_rng(2)
+    scans = [[gaussian_filter(rng.standard_normal(SHAPE), 2) for _ in range(2)] for _ in range(4)]
+    masks = [(one > 0.045, one + 0.6 * other > 0.05) for one, other in scans]
+    rule = LesionRule(rule="overlap")
+    found = counted([case(str(n), *pair, by=rule) for n, pair in enumerate(masks)], rule)["overlap", "all"]
+    assert found.sensitivity.n > 20
+    assert found.lesion_dsc == pytest.approx(np.mean([by_hand(*pair) for pair in masks]), rel=1e-12)
+    assert counted([case("none", boxes(), boxes(), by=rule)], rule)["overlap", "all"].lesion_dsc is None
+
+
+def test_the_dice_of_pairs_is_that_of_partners():
+    found = counted([case("a", boxes(SMALL, LARGE), boxes(((3, 2, 2), (6, 6, 4)), ELSEWHERE))])
+    assert found["one_to_one", "all"].lesion_dsc == pytest.approx(2 * 24 / (32 + 24) / 3)
+    assert found["one_to_one", ">20 mm"].lesion_dsc is None

@@ -167,6 +167,7 @@ def test_the_share_at_the_tolerance_is_told() -> None:
     assert surfaces.nsd(2.4) < 0.8 < 0.99 < surfaces.nsd(2.5)
     assert surfaces.tie_share(2.4) == pytest.approx(surfaces.nsd(2.5) - surfaces.nsd(2.4), rel=SAME)
     assert surfaces.tie_share(1.1) == 0
+    assert measured(gt, pred, (1.0, 1.0, 1.0)).tie_share(3.0) == 0  # there nothing was rounded
 
 
 def test_a_percentile_is_that_of_the_area() -> None:

@@ -112,6 +112,8 @@ class Lesion:
         With the partner.
     shared_ml : float
         Volume that the other side has, too; 0 when it does not meet it at all.
+    dsc : float
+        With all pieces of the other side that it meets, taken together.
     """
 
     case: str
@@ -129,6 +131,7 @@ class Lesion:
     partner: int | None
     iou: float | None
     shared_ml: float
+    dsc: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,10 @@ class Detection:
         TP / (TP + ½ FP + ½ FN), TP counted in the reference; recognition quality (RQ) of a rule that pairs off.
     sq, pq : float or None
         Mean IoU of pairs; that times RQ. None of a rule that does not pair off, or in a size class.
+    lesion_dsc : float or None
+        Mean over the scans that have a lesion on either side of Σ DSC / (found + missed + false): what is missed or
+        false counts as 0; the DSC of a lesion with its partner, of a rule that does not pair off with all pieces that
+        it meets. None in a size class. Source: BraTS 2023, lesion-wise Dice.
     missed_ml, invented_ml : float
         Mean volume a scan of lesions that meet none of the other side, whatever the rule. Source: autoPET.
     """
@@ -186,6 +193,7 @@ class Detection:
     f1: float | None
     sq: float | None
     pq: float | None
+    lesion_dsc: float | None
     missed_ml: float
     invented_ml: float
 
@@ -287,9 +295,26 @@ def _detection(
         f1=f1,
         sq=sq,
         pq=pq,
+        lesion_dsc=_lesion_dsc(gt, false, pairs_off=rule.pairs_off, by_any_voxel=by_any_voxel) if is_whole else None,
         missed_ml=_alone_ml(gt) / len(cases),
         invented_ml=_alone_ml(pred) / len(cases),
     )
+
+
+def _lesion_dsc(
+    gt: Sequence[Sequence[Lesion]], n_false: Sequence[int], *, pairs_off: bool, by_any_voxel: bool
+) -> float | None:
+    """Return the mean over scans of the mean over lesions, where there are any."""
+    of_scans = [
+        sum(_dsc(each, pairs_off=pairs_off) for each in own if _counts(each, by_any_voxel=by_any_voxel)) / n
+        for own, false in zip(gt, n_false, strict=True)
+        if (n := len(own) + false)
+    ]
+    return _ratio(math.fsum(of_scans), len(of_scans))
+
+
+def _dsc(lesion: Lesion, *, pairs_off: bool) -> float:
+    return 2 * lesion.iou / (1 + lesion.iou) if pairs_off and lesion.iou is not None else lesion.dsc
 
 
 def _counts(lesion: Lesion, *, by_any_voxel: bool) -> bool:
@@ -312,6 +337,7 @@ class _Outcome:
     partner: int | None
     iou: float | None
     shared_ml: float
+    dsc: float
 
 
 def _outcomes(overlaps: Overlaps, found: Matching, side: Side) -> list[_Outcome]:
@@ -319,10 +345,11 @@ def _outcomes(overlaps: Overlaps, found: Matching, side: Side) -> list[_Outcome]
     own, others = (found.gt_numbers, found.pred_numbers) if is_gt else (found.pred_numbers, found.gt_numbers)
     partner = dict(zip(own.tolist(), (others + 1).tolist(), strict=True))
     iou = dict(zip(own.tolist(), found.iou.tolist(), strict=True))
-    shared = (overlaps.shared_of_gt if is_gt else overlaps.shared_of_pred) * overlaps.gt.voxel_mm3 / 1000
+    n_shared = overlaps.shared_of_gt if is_gt else overlaps.shared_of_pred
+    shared, dsc = n_shared * overlaps.gt.voxel_mm3 / 1000, overlaps.dsc_of_gt if is_gt else overlaps.dsc_of_pred
     matched_ones = found.found if is_gt else found.right
     return [
-        _Outcome(bool(is_matched), partner.get(number), iou.get(number), float(shared[number]))
+        _Outcome(bool(is_matched), partner.get(number), iou.get(number), float(shared[number]), float(dsc[number]))
         for number, is_matched in enumerate(matched_ones)
     ]
 
@@ -349,6 +376,7 @@ def _rows(
                 partner=outcome.partner,
                 iou=outcome.iou,
                 shared_ml=outcome.shared_ml,
+                dsc=outcome.dsc,
             )
         )
     return rows

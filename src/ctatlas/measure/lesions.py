@@ -89,6 +89,18 @@ class Overlaps:
         """How many voxels of each predicted piece are right, (n,) int64."""
         return _sums(self.pred_numbers, self.n_shared, len(self.pred))
 
+    @property
+    def dsc_of_gt(self) -> np.ndarray:
+        """DSC of each reference piece with all predicted ones that it meets, (n,) float64."""
+        met = _sums(self.gt_numbers, self.pred.n_voxels[self.pred_numbers], len(self.gt))
+        return np.asarray(2 * self.shared_of_gt / (self.gt.n_voxels + met))
+
+    @property
+    def dsc_of_pred(self) -> np.ndarray:
+        """DSC of each predicted piece with all reference ones that it meets, (n,) float64."""
+        met = _sums(self.pred_numbers, self.gt.n_voxels[self.gt_numbers], len(self.pred))
+        return np.asarray(2 * self.shared_of_pred / (self.pred.n_voxels + met))
+
 
 def pieces_of(
     mask: np.ndarray, spacing_mm: Sequence[float], *, at_least_mm3: float = 0.0, join_mm: float = 0.0

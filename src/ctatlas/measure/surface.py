@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ctatlas.measure.presets import Values
 
 
+ROUNDING = 1e-9  # of a distance: lengths closer than that are one length, rounded differently
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Directed:
     """How far one surface lies from another.
@@ -110,16 +113,19 @@ class SurfaceDistances:
         return (self.asd_gt_to_pred_mm() + self.asd_pred_to_gt_mm()) / 2
 
     def tie_share(self, tolerance_mm: float) -> float:
-        """Return the share of both surfaces at the tolerance itself, where rounding decides whether it is within.
+        """Return the share of both surfaces at the tolerance but for rounding, which decides whether it is within.
 
         Notes
         -----
         3 voxels of 0.8 mm are 2.4000000000000004 mm in float64, more than a tolerance of 2.4 mm. A comparison is made
-        as it stands, as surface-distance makes it; where this share is large another tolerance says more.
+        as it stands, as surface-distance makes it; where this share is large another tolerance says more. What lies at
+        the tolerance to the last bit, such as a voxel of 1 mm at 1 mm, is within it and counts for nothing here.
         """
-        slack = 1e-9 * max(1.0, tolerance_mm)
-        ways = (self.gt_to_pred, self.pred_to_gt)
-        at = sum(float(way.areas[np.abs(way.distances_mm - tolerance_mm) <= slack].sum()) for way in ways)
+        slack = ROUNDING * max(1.0, tolerance_mm)
+        at = 0.0
+        for way in (self.gt_to_pred, self.pred_to_gt):
+            beyond = np.abs(way.distances_mm - tolerance_mm)
+            at += float(way.areas[(beyond > 0) & (beyond <= slack)].sum())
         return _ratio(at, self.gt_to_pred.area + self.pred_to_gt.area)
 
 
@@ -129,6 +135,7 @@ SURFACE_METRICS: Mapping[str, Callable[[SurfaceDistances, float], float]] = Mapp
         "nsd": SurfaceDistances.nsd,
         "surface_overlap_gt": SurfaceDistances.surface_overlap_gt,
         "surface_overlap_pred": SurfaceDistances.surface_overlap_pred,
+        "tie_share": SurfaceDistances.tie_share,
         "hd": lambda surfaces, _: surfaces.hausdorff_mm(),
         "hd95": lambda surfaces, _: surfaces.hausdorff_mm(95),
         "assd": lambda surfaces, _: surfaces.assd_mm(),
@@ -140,7 +147,12 @@ SURFACE_METRICS: Mapping[str, Callable[[SurfaceDistances, float], float]] = Mapp
 
 
 def measured(
-    pair: Pair, wanted: Sequence[Metric], tolerances_mm: Sequence[float], *, is_single: bool = False
+    pair: Pair,
+    wanted: Sequence[Metric],
+    tolerances_mm: Sequence[float],
+    *,
+    is_single: bool = False,
+    slack: float = 0.0,
 ) -> Values:
     """Measure by surface elements: a family of metrics.
 
@@ -150,6 +162,8 @@ def measured(
         As every family of metrics.
     is_single : bool
         Compare distances with the tolerance in float32. Source: MONAI `SurfaceDiceMetric`, `use_subvoxels=True`.
+    slack : float
+        Of the tolerance, within which what lies beyond it lies there by rounding alone.
 
     Returns
     -------
@@ -160,7 +174,7 @@ def measured(
     values: dict[tuple[str, float | None], float | None] = {}
     for metric in wanted:
         for tolerance in tolerances_mm if metric.takes_tolerance else (None,):
-            within = float(np.float32(tolerance or 0.0)) if is_single else tolerance or 0.0
+            within = float(np.float32(tolerance or 0.0)) if is_single else (tolerance or 0.0) * (1 + slack)
             value = SURFACE_METRICS[metric.name](surfaces, within)
             values[metric.name, tolerance] = value if math.isfinite(value) else None
     return values

@@ -52,6 +52,15 @@ def test_one_cases_own_folder_is_one_case(tmp_path: Path) -> None:
     assert (ids(found), found.is_one) == (["scan7"], True)
 
 
+def test_cases_counted_with_a_letter_are_no_vertebrae(tmp_path: Path) -> None:
+    for name in ("c1", "c2", "c10"):
+        label_map(tmp_path / f"{name}.nii.gz")
+    assert (masks_in(tmp_path).layout, ids(masks_in(tmp_path))) == ("a file for each case", ["c1", "c10", "c2"])
+    for name in ("C1", "C2"):
+        label_map(tmp_path / "neck" / f"{name}.nii.gz")
+    assert masks_in(tmp_path / "neck").is_one
+
+
 def test_a_flat_folder_of_structures_is_one_case(tmp_path: Path) -> None:
     write(body(), tmp_path / "scan7")
     found = masks_in(tmp_path / "scan7")

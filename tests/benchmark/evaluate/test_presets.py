@@ -8,7 +8,7 @@ import pytest
 import ctatlas
 from ctatlas.benchmark.evaluate import Options
 from ctatlas.errors import ModelError
-from ctatlas.volume import Segmentation
+from ctatlas.volume import Grid, Segmentation
 from tests.benchmark.evaluate.bodies import body, case_folder, dice, labels
 
 MOVED = (1, 0, 0)
@@ -66,3 +66,29 @@ def test_what_a_tool_does_not_have_is_refused_before_any_work(one_case):
 def test_centre_lines_on_thick_slices_are_told(one_case):
     assert [note.kind for note in ctatlas.evaluate(*one_case, metrics=["dsc", "cldice"]).notes] == ["thick_slices"]
     assert not ctatlas.evaluate(*one_case, metrics=["dsc"]).notes
+
+
+def slabs(thickness):
+    mask = np.zeros((9, 30, 31), bool)
+    mask[:thickness] = True
+    return Segmentation.from_masks(Grid(mask.shape, np.diag([0.8, 1.0, 1.0, 1.0])), {"liver": mask})
+
+
+def test_what_rounding_decides_is_told_and_a_preset_takes_it_in(tmp_path, row_of):
+    """A face moved by three voxels of 0.8 mm is 2.4000000000000004 mm away."""
+    case_folder(tmp_path / "gt", "a", slabs(2))
+    case_folder(tmp_path / "pred", "a", slabs(5))
+    places = (tmp_path / "gt", tmp_path / "pred")
+    found = ctatlas.evaluate(*places, metrics=["nsd"], tolerance=[2.4, 2.5])
+    (note,) = found.notes
+    assert note.kind == "ties_at_tolerance"
+    assert note.message.startswith("at 2.4 mm rounding decides on 2")
+    assert {row.metric for row in found.measurements} == {"nsd"}
+    asked = ctatlas.evaluate(*places, metrics=["nsd", "tie_share"], tolerance=2.4)
+    share, nsd = (row_of(asked, "a", "liver", name).value for name in ("tie_share", "nsd"))
+    inclusive = ctatlas.evaluate(*places, metrics=["nsd"], tolerance=2.4, options=Options(preset="surfel-inclusive"))
+    (row,) = inclusive.measurements
+    assert row.implementation == "surfel-inclusive"
+    assert row.value == pytest.approx(nsd + share, rel=1e-12)
+    assert share > 0.2
+    assert not inclusive.notes

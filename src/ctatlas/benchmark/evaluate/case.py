@@ -21,6 +21,7 @@ from ctatlas.errors import CtatlasError, ScanError
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.measure.case import measure_case
 from ctatlas.measure.detection import LesionCase, LesionRule
+from ctatlas.measure.presets import preset_called
 from ctatlas.measure.records import Measurement, Status
 from ctatlas.measure.tolerances import ToleranceSet
 from ctatlas.progress import Progress
@@ -29,6 +30,7 @@ from ctatlas.volume import Grid, Segmentation, files_of, segmentation_kind
 _OF_A_ROW = ("structure", "metric", "tolerance_mm", "value", "implementation", "status")  # as `Measurement` takes them
 _OF_PARTS = ("notes", "lesions", "volumes")
 _THICK = 2.0  # times the shortest edge of a voxel
+_TIES, _MANY_TIES = "tie_share", 0.001  # Source of the limit: a thousandth of a score is its last digit
 _POOR = 0.5  # DSC, below which it is worth looking whether sides are swapped; as a mean, whether all is flipped
 _HERE, _ELSEWHERE = (Grid((n, 1, 1), np.eye(4)) for n in (1, 2))  # to ask for rows without values
 
@@ -206,12 +208,14 @@ def _compared(case: str, gt: Masks, pred: Masks, measuring: Measuring) -> CaseRe
         return known("geometry_mismatch", str(error), tuple(rows), notes=notes)
     reference = put_together(placed.gt, match.gt_parts)
     predicted = put_together(_without_ignored(placed.pred, placed.gt), match.pred_parts)
-    rows = _measured(case, reference, predicted, match.names, measuring)
+    rows = _measured(case, reference, predicted, match.names, _with_ties(measuring))
+    ties = list(_told_ties(rows))
+    rows = [row for row in rows if row.metric in measuring.metrics]
     seen = _sides(rows, reference, predicted, match.names)
     listed = wanted_lesions(measuring.lesions, match.names)
     lesions = lesions_in(case, reference, predicted, listed, measuring.lesion_rule)
     sizes = volumes_of(case, reference, predicted, match.names) if ASKED_BY in measuring.metrics else ()
-    told = (*notes, *placed.notes, *match.notes, *_background(rows), *seen)
+    told = (*notes, *placed.notes, *match.notes, *_background(rows), *ties, *seen)
     return known(rows=tuple(rows), notes=told, lesions=lesions, volumes=sizes)
 
 
@@ -253,6 +257,29 @@ def _background(rows: Sequence[Measurement]) -> Iterator[Note]:
     for side, absent in (("reference", "gt_absent"), ("prediction", "pred_absent")):
         if status and set(status.values()) <= {absent, "both_absent"}:
             yield Note("all_background", f"the {side} has no voxel of the {len(status)} structures that are compared")
+
+
+def _with_ties(measuring: Measuring) -> Measuring:
+    """Measure along, where NSD is measured, how much of it is for rounding to decide; it costs nothing."""
+    known = preset_called(measuring.preset).measurable
+    asks = "nsd" in measuring.metrics and _TIES in known and _TIES not in measuring.metrics
+    return replace(measuring, metrics=(*measuring.metrics, _TIES)) if asks else measuring
+
+
+def _told_ties(rows: Sequence[Measurement]) -> Iterator[Note]:
+    """Tell, once for each tolerance, where rounding decides on more than a last digit."""
+    tied: dict[float, dict[str, float]] = {}
+    for row in rows:
+        if row.metric == _TIES and row.tolerance_mm is not None and (row.value or 0.0) > _MANY_TIES:
+            tied.setdefault(row.tolerance_mm, {})[row.structure] = row.value or 0.0
+    for mm, shares in tied.items():
+        most = max(shares, key=lambda name: shares[name])
+        others = f" and {len(shares) - 1} more" if len(shares) > 1 else ""
+        text = (
+            f"at {mm:g} mm rounding decides on {100 * shares[most]:.1f} % of the surfaces of {most}{others}, whose "
+            "distance is the tolerance itself; choose another tolerance, or --preset surfel-inclusive"
+        )
+        yield Note("ties_at_tolerance", text)
 
 
 def _thick(grid: Grid, measuring: Measuring) -> Iterator[Note]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ _IMAGES = (*CASE_FILES, "imaging.nii.gz", "image.nii.gz")  # scans that lie besi
 _IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _NAMED_ONCE = (".seg.nrrd", ".seg.dcm", ".rtstruct.dcm")  # our own names for segmentation objects
 _NO_IMAGES = (".csv", ".html", ".json", ".log", ".md", ".parquet", ".pdf", ".png", ".svg", ".toml", ".txt", ".yaml")
+_COUNTED = re.compile(r"[a-z]\d{1,2}")  # how people number cases
 _AT_MOST_DICOM = 5000  # files of a case that are looked at
 _AT_MOST_JSON = 2**26
 
@@ -186,12 +188,17 @@ def _is_one_case(folder: Path) -> bool:
         return True
     files, folders = _visible(folder)
     images = [file for file in files if file.name.lower().endswith(_IMAGE_ENDINGS)]
-    structures = [file for file in images if structure_called(stem(file.name))]
+    structures = [file for file in images if _names_a_structure(stem(file.name))]
     if structures:
         return 2 * len(structures) >= len(images)
     objects = [file for file in files if segmentation_kind(file) in ("dicom-seg", "rtstruct")]
     is_series = not images and len(objects) == 1 < len(files)  # a DICOM folder with the scan's images, too
     return not folders and is_series
+
+
+def _names_a_structure(name: str) -> bool:
+    """Tell masks from cases by their names: "C1" is a vertebra, "c1" rather the first case."""
+    return structure_called(name) is not None and not _COUNTED.fullmatch(name)
 
 
 def _files_of(place: Path, of: str) -> list[CaseMasks] | None:  # noqa: ARG001 - every layout's

@@ -123,6 +123,7 @@ _SUMMARY_COLUMNS = (
     "f1",
     "sq",
     "pq",
+    "lesion_dsc",
     "missed_ml",
     "invented_ml",
 )
@@ -143,6 +144,7 @@ def _summary_row(each: Detection) -> tuple[object, ...]:
         each.f1,
         each.sq,
         each.pq,
+        each.lesion_dsc,
         each.missed_ml,
         each.invented_ml,
     )

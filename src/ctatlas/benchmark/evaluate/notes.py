@@ -17,6 +17,7 @@ Kind = Literal[
     "surplus_prediction",  # a prediction without a reference
     "swapped_sides",  # left and right would fit far better the other way round
     "thick_slices",  # on such voxels a metric says less
+    "ties_at_tolerance",  # rounding decides whether a part of the surfaces is within the tolerance
     "unknown_label",  # a number that the label set does not have
 ]
 
