@@ -110,7 +110,7 @@ def _foretold(source: ScanSource) -> Foretold:
 
 
 def _task(source: ScanSource, folder: Path, job: Job, *, cards: Sequence[ModelCard], naming: Naming) -> Task:
-    classes = [each.name for each in job.team.card.classes if each.role == "structure"]
+    classes = [each.name for each in job.team.card.classes if each.is_structure]
     members = {each.name: naming.known_to(each.structures) for each in cards} if job.extras.members else {}
     makes = expected_files(naming, job.extras, classes, members)
     models = [_identity(each, job.team.backend) for each in cards]

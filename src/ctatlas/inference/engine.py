@@ -88,15 +88,21 @@ def infer(
     ModelError
         When the card asks for a calibrated structure that nothing here can find, or the network fails.
     """
-    card = model.card
+    card, scene = model.card, scene or Scene(volume)
     if card.pipeline == "nnunet":
-        from ctatlas.inference.nnunet.scans import infer_nnunet
+        from ctatlas.inference.nnunet.inferred import infer_nnunet
 
         _refuse_views(card, view)
-        return infer_nnunet(volume, model, progress=progress)
-    scene = scene or Scene(volume)
+        return infer_nnunet(
+            volume,
+            model,
+            progress=progress,
+            save_probabilities=save_probabilities,
+            save_entropy=save_entropy,
+            keep_network=keep_network,
+        )
     masks = calibrated_masks(scene, [card], progress=progress)
-    wanted = [each.name for each in card.classes if each.role == "structure"] if save_probabilities else []
+    wanted = [each.name for each in card.classes if each.is_structure] if save_probabilities else []
     asked = _Wanted(wanted, entropy=save_entropy, network=keep_network)
     found = _found(scene, model, scene.calibrated.body, asked, view=view, progress=progress)
     whole = found.segmentation.with_masks({name: masks[name] for name in card.calibrated.structures})

@@ -97,7 +97,8 @@ def listed(cards: Sequence[ModelCard]) -> ModelCard:
         for name, status in card.structures.items():
             found.setdefault(name, status)
     classes = [
-        OutputClass(channel=number, name=name, status=status) for number, (name, status) in enumerate(found.items(), 1)
+        OutputClass(channel=number, name=name, role="structure" if name in structures() else "native", status=status)
+        for number, (name, status) in enumerate(found.items(), 1)
     ]
     return _card(cards, classes, ()).model_copy(update={"rules": ()})
 

@@ -94,7 +94,7 @@ def infer_together(
     for card, slabs in fields:
         found = found.with_masks(decide(slabs, card, grid, progress=progress).items())
     found = found.select(joined.card.foreground.values())
-    asked = [each.name for each in joined.card.classes if each.role == "structure"] if save_probabilities else []
+    asked = [each.name for each in joined.card.classes if each.is_structure] if save_probabilities else []
     mean = Inferred(
         found.with_masks({name: masks[name] for name in joined.card.calibrated.structures}),
         MapsWhenAsked.of(*(_maps(slabs, card, asked, grid) for card, slabs in fields)),

@@ -120,6 +120,11 @@ class OutputClass(_Table):
     split: Split | None = None
     status: Status = "usable"
 
+    @property
+    def is_structure(self) -> bool:
+        """Whether it is handed out, under a name of ours or one of its makers."""
+        return self.role in {"structure", "native"}
+
     @model_validator(mode="after")
     def _known(self) -> OutputClass:
         if self.role == "structure" and self.split is None:
@@ -223,7 +228,7 @@ class ModelCard(_Table):
         """Return what the model gives, class by class after splitting, then what it calibrates, and how good it is."""
         found: dict[str, Status] = {}
         for each in self.classes:
-            if each.role in {"structure", "native"}:
+            if each.is_structure:
                 names = (each.split.left, each.split.right) if each.split else (each.name,)
                 found |= dict.fromkeys(names, each.status)
         calibrated: dict[str, Status] = dict.fromkeys(self.calibrated.structures, "usable")

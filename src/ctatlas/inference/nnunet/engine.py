@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ctatlas.inference.nnunet.export import Restored, export_labels
 from ctatlas.inference.nnunet.logits import AS_NNUNET, Windowing, predict_logits
 from ctatlas.inference.nnunet.prepare import prepare
-from ctatlas.models.nnunet import FINAL, Fold, NnunetNetworks, load_networks, open_folder
+from ctatlas.models.nnunet import FINAL, Fold, NnunetNetworks, former_stage, load_networks, open_folder
 from ctatlas.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def predict_nnunet(
     folds, checkpoint
         As in `load_networks`; of no use for networks that are loaded.
     previous : (z, y, x) int, optional
-        The labels of the former stage, for a cascade.
+        The labels of the former stage, for a cascade; by default found with the model folder beside.
     how : Windowing, optional
         How windows are laid, mirrored and summed.
     progress : Progress, optional
@@ -60,7 +60,26 @@ def predict_nnunet(
     networks = (
         folder if isinstance(folder, NnunetNetworks) else load_networks(open_folder(Path(folder)), folds, checkpoint)
     )
-    opened = networks.folder
-    prepared = prepare(image, spacing, opened, previous)
+    restored = restored_logits(image, spacing, networks, previous=previous, how=how, progress=progress)
+    return export_labels(restored, networks.folder.dataset)
+
+
+def restored_logits(
+    image: np.ndarray,
+    spacing: Sequence[float],
+    networks: NnunetNetworks,
+    *,
+    previous: np.ndarray | None = None,
+    how: Windowing = AS_NNUNET,
+    progress: Progress = SILENT,
+) -> Restored:
+    """Return the logits of one scan, which are restored to its grid when a slab of them is asked for.
+
+    Parameters and errors are those of `predict_nnunet`.
+    """
+    folder = networks.folder
+    if previous is None and (former := former_stage(networks)) is not None:
+        previous = predict_nnunet(image, spacing, former, how=how, progress=progress)
+    prepared = prepare(image, spacing, folder, previous)
     logits = predict_logits(prepared.inputs, networks, how, progress=progress)
-    return export_labels(Restored(logits, prepared.way, opened.chosen), opened.dataset)
+    return Restored(logits, prepared.way, folder.chosen)

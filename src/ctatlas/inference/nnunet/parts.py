@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ctatlas.errors import ModelError
 from ctatlas.inference.nnunet.export import Restored
-from ctatlas.inference.nnunet.logits import AS_NNUNET, predict_logits
-from ctatlas.inference.nnunet.prepare import prepare
+from ctatlas.inference.nnunet.scans import dataset_of, look
 from ctatlas.inference.restore import SLAB_VOXELS
 from ctatlas.kernels.boxes import Box
 from ctatlas.models import Model
-from ctatlas.models.nnunet import Dataset, NnunetNetworks
+from ctatlas.models.nnunet import Dataset
 from ctatlas.progress import SILENT, Progress
 from ctatlas.volume.orientation import Turn, turn_between
 from ctatlas.volume.scan import Volume
@@ -101,22 +99,11 @@ class NnunetPart:
 
 
 def answer_nnunet(volume: Volume, model: Model, *, progress: Progress = SILENT) -> list[NnunetPart]:
-    """Show a model of nnU-Net a scan, which is turned to lie as the card says.
+    """Show a model of nnU-Net a scan, which is turned to lie as the card says; raises as `look`."""
+    return parts_of(look(volume, model, progress=progress), model, volume)
 
-    Raises
-    ------
-    ModelError
-        When the model is none of nnU-Net, or its network fails.
-    ScanError
-        When it reads more than one channel.
-    """
-    networks = model.backend
-    if not isinstance(networks, NnunetNetworks):
-        raise ModelError(f'{model.card.name}: pipeline = "nnunet" on its card, but no folder of nnU-Net')
-    turned = volume.reoriented(model.card.input.orientation)
-    x, y, z = turned.grid.spacing_mm
-    folder = networks.folder
-    prepared = prepare(turned.array.transpose(2, 1, 0)[None], (z, y, x), folder, None)
-    logits = predict_logits(prepared.inputs, networks, AS_NNUNET, progress=progress)
+
+def parts_of(restored: Restored, model: Model, volume: Volume) -> list[NnunetPart]:
+    """Cut what a model says of a scan into slabs of the scan's slices."""
     back = turn_between(model.card.input.orientation, volume.grid.orientation)
-    return NnunetAnswer(Restored(logits, prepared.way, folder.chosen), folder.dataset, back).parts()
+    return NnunetAnswer(restored, dataset_of(model), back).parts()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ctatlas.errors import ModelError
 from ctatlas.models.cards import ModelCard
-from ctatlas.models.engines import chosen
 from ctatlas.models.model import Model
 from ctatlas.models.nnunet import load_networks, open_folder
 
@@ -18,10 +17,9 @@ def load(card: ModelCard, folder: Path, backend: str | None = None) -> Model:
     ------
     ModelError
         When plans, labels or weights are missing or broken, hold code, or don't fit each other or the card; or
-        when the backend is not torch.
+        when there is no such backend.
     """
-    chosen("nnunet", backend)
-    networks = load_networks(open_folder(folder))
+    networks = load_networks(open_folder(folder), backend=backend)
     classes = len(card.classes)
     if networks.n_classes not in {None, classes}:
         raise ModelError(f"{folder}: gives {networks.n_classes} classes; its card promises {classes}")

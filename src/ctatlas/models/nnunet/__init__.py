@@ -8,7 +8,7 @@ them.
 from ctatlas.models.nnunet.card import nnunet_card
 from ctatlas.models.nnunet.dataset import Dataset, read_dataset
 from ctatlas.models.nnunet.folder import FINAL, Fold, NnunetFolder, is_nnunet_folder, model_folders, open_folder
-from ctatlas.models.nnunet.networks import NnunetNetworks, load_networks
+from ctatlas.models.nnunet.networks import NnunetNetworks, former_stage, load_networks
 from ctatlas.models.nnunet.plans import Configuration, Plans, Resampling, read_plans
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "NnunetNetworks",
     "Plans",
     "Resampling",
+    "former_stage",
     "is_nnunet_folder",
     "load_networks",
     "model_folders",

@@ -10,7 +10,8 @@ from ctatlas.errors import ModelError
 from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.models.cards import Channel, Input, ModelCard, OutputClass, Weights, Window
 from ctatlas.models.nnunet.dataset import BACKGROUND, DATASET_FILE
-from ctatlas.models.nnunet.folder import NnunetFolder
+from ctatlas.models.nnunet.folder import NnunetFolder, open_folder
+from ctatlas.models.nnunet.networks import beside
 from ctatlas.models.nnunet.plans import PLANS_FILE, Configuration, Plans
 
 _ANY = (-1e30, 1e30)
@@ -66,10 +67,13 @@ def nnunet_card(folder: NnunetFolder) -> ModelCard:
 
 
 def fingerprint(folder: NnunetFolder) -> str:
-    """Return a hash of all that decides what a folder gives: plans, labels, every fold's weights."""
+    """Return a hash of all that decides what a folder gives: plans, labels, every fold's weights, a former stage."""
     files = [folder.path / PLANS_FILE, folder.path / DATASET_FILE, *folder.weight_files()]
     try:
-        return sha256_json({str(path.relative_to(folder.path)): sha256_file(path) for path in files})
+        found = {str(path.relative_to(folder.path)): sha256_file(path) for path in files}
+        if (stage := folder.chosen.previous_stage) is not None:
+            found["former stage"] = fingerprint(open_folder(beside(folder.path.resolve(), stage)))
+        return sha256_json(found)
     except OSError as error:
         raise ModelError(f"{folder.path}: can't be read: {error.strerror}") from None
 

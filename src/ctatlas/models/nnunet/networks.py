@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ctatlas.errors import ModelError
-from ctatlas.models.kinds import backend
+from ctatlas.models.engines import open_onnx, open_torch
 from ctatlas.models.model import Backend
-from ctatlas.models.nnunet.folder import FINAL, Fold, NnunetFolder
+from ctatlas.models.nnunet.folder import FINAL, Fold, NnunetFolder, is_nnunet_folder, open_folder
 from ctatlas.models.nnunet.plans import Architecture
 from ctatlas.settings import settings
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from ctatlas.models.backends.torch import TorchNetwork
     from ctatlas.models.loaders.checkpoint import State
 
 
@@ -67,7 +69,9 @@ class NnunetNetworks:
         return found / np.float32(len(self.networks)) if len(self.networks) > 1 else found
 
 
-def load_networks(folder: NnunetFolder, folds: Sequence[Fold] | None = None, checkpoint: str = FINAL) -> NnunetNetworks:
+def load_networks(
+    folder: NnunetFolder, folds: Sequence[Fold] | None = None, checkpoint: str = FINAL, backend: str | None = None
+) -> NnunetNetworks:
     """Give the networks of a folder their weights.
 
     Parameters
@@ -77,6 +81,8 @@ def load_networks(folder: NnunetFolder, folds: Sequence[Fold] | None = None, che
         Numbers, or "all"; default: those that are there.
     checkpoint : str, optional
         Name of the file in each fold.
+    backend : str, optional
+        What networks run on; unless told, what `ctatlas.models.engines.chosen` says.
 
     Raises
     ------
@@ -84,9 +90,9 @@ def load_networks(folder: NnunetFolder, folds: Sequence[Fold] | None = None, che
         When a fold or its checkpoint is not there, holds code, or doesn't fit the plans.
     """
     if (exported := folder.onnx) is not None:
-        return _exported(folder, exported)
+        return _exported(folder, exported, backend)
     wanted = tuple(folds) if folds else folder.folds(checkpoint)
-    opened = [_open(folder, folder.checkpoint(fold, checkpoint)) for fold in wanted]
+    opened = [_open(folder, folder.checkpoint(fold, checkpoint), backend) for fold in wanted]
     first = opened[0]
     return NnunetNetworks(
         replace(folder, configuration=first.configuration),
@@ -105,7 +111,7 @@ class _Opened:
     trainer: str
 
 
-def _open(folder: NnunetFolder, path: Path) -> _Opened:
+def _open(folder: NnunetFolder, path: Path, backend: str | None) -> _Opened:
     from ctatlas.models.backends.torch import TorchNetwork
     from ctatlas.models.loaders.checkpoint import read_whole_checkpoint, weights_of
 
@@ -125,11 +131,21 @@ def _open(folder: NnunetFolder, path: Path) -> _Opened:
         trainer = notes.get("trainer_name")
         raise ModelError(f"{path}: {error}{f' (trained by {trainer})' if trainer else ''}") from None
     return _Opened(
-        TorchNetwork(network, n_inputs, folder.dataset.n_heads),
+        _ready(TorchNetwork(network, n_inputs, folder.dataset.n_heads), chosen.patch_size, backend),
         configuration,
         mirrored,
         str(notes.get("trainer_name") or folder.trainer),
     )
+
+
+def _ready(network: TorchNetwork, patch: tuple[int, ...], asked: str | None) -> Backend:
+    """Put a network on a backend; those but torch itself know three dimensions only."""
+    if len(patch) == 3:
+        z, y, x = patch
+        return open_torch(network, asked, (z, y, x), "nnunet")
+    if asked not in {None, "torch", "torch-channels-last"}:
+        raise ModelError(f"networks in two dimensions run on torch, not on {asked}")
+    return replace(network, threads=settings().threads)
 
 
 def _filled(plan: Architecture, state: State, n_inputs: int, n_heads: int) -> nn.Module:
@@ -181,11 +197,49 @@ def _mirrored(axes: object, n_dims: int) -> tuple[int, ...]:
     return tuple(sorted(set(axes)))
 
 
-def _exported(folder: NnunetFolder, path: Path) -> NnunetNetworks:
+def former_stage(networks: NnunetNetworks) -> NnunetNetworks | None:
+    """Load the stage whose labels a cascade reads, from the folder beside; None where there is no former stage.
+
+    Raises
+    ------
+    ModelError
+        When the folder is not there, or there are several; or as `load_networks`.
+    """
+    stage = networks.folder.chosen.previous_stage
+    return _former(networks.folder.path.resolve(), stage) if stage else None
+
+
+@lru_cache(maxsize=2)
+def _former(path: Path, stage: str) -> NnunetNetworks:
+    return load_networks(open_folder(beside(path, stage)))
+
+
+def beside(path: Path, configuration: str) -> Path:
+    """Return the model folder of another configuration of the same data, of the same trainer and plans if there is one.
+
+    Raises
+    ------
+    ModelError
+        When there is none, or there are several of other trainers.
+    """
+    names = path.name.split("__")
+    alike = path.with_name("__".join([*names[:-1], configuration]))
+    if is_nnunet_folder(alike):
+        return alike
+    found = sorted(each for each in path.parent.glob(f"*__{configuration}") if is_nnunet_folder(each))
+    if len(found) != 1:
+        said = f"there are {', '.join(each.name for each in found)}" if found else f"there is no {alike.name} beside it"
+        raise ModelError(f"{path}: reads the labels of the stage {configuration}, and {said}; give these labels")
+    return found[0]
+
+
+def _exported(folder: NnunetFolder, path: Path, asked: str | None) -> NnunetNetworks:
     try:
-        engine = backend("onnxruntime")(path.read_bytes(), settings().threads)
+        engine = open_onnx(path.read_bytes(), asked)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read: {error.strerror}") from None
     pairs = (
         ("channels", engine.n_channels, len(folder.dataset.channel_names)),
         ("classes", engine.n_classes, folder.dataset.n_heads),
