@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -92,12 +93,14 @@ class Site:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Site]:
-    """Serve on this machine until the block ends."""
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
+    """Serve on this machine until the block ends; encrypted where a context is given."""
     site = Site()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": site}))
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = False  # closing waits for them
-    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    site.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -171,6 +171,8 @@ def _models() -> Iterator[Check]:
     for name in names:
         try:
             card = load(name).card
+        except InstallError as error:
+            yield Check(f"model {name}", "missing", str(error), "install the extra that it names")
         except (ImportError, CtatlasError) as error:
             yield Check(f"model {name}", "broken", str(error), "get the model again")
         else:

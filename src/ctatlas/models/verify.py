@@ -14,6 +14,8 @@ from ctatlas.models.cards import CARD_FILE, read_card
 from ctatlas.models.records import RECORD_FILE, read_record
 from ctatlas.settings import settings
 
+_AGAIN = "pull or import the model with --again"
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -82,9 +84,9 @@ def _compared(name: str, path: Path, file: str, wanted: str) -> Verified:
     try:
         found = sha256_file(path)
     except FileNotFoundError:
-        return Verified(name, file, "missing", "get the model again")
+        return Verified(name, file, "missing", _AGAIN)
     except OSError as error:
         return Verified(name, file, "damaged", f"can't be read: {error.strerror}")
     if found == wanted:
         return Verified(name, file, "ok")
-    return Verified(name, file, "damaged", f"sha256 is {found[:12]}…, expected {wanted[:12]}…; get the model again")
+    return Verified(name, file, "damaged", f"sha256 is {found[:12]}…, expected {wanted[:12]}…; {_AGAIN}")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import ssl
+import subprocess
 from email.message import Message
 from hashlib import sha256
 from pathlib import Path
@@ -126,3 +129,49 @@ def test_a_proxy_of_the_environment_is_asked(site: Site, tmp_path: Path, monkeyp
     site.show("http://localhost:1/w.pth", WEIGHTS)
     address = Address("x", "http://localhost:1/w.pth", "w.pth")
     assert download(address, tmp_path).path.read_bytes() == WEIGHTS
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Make a certificate for this machine that nobody vouches for; its key lies in the same file."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("no openssl to make a certificate with")
+    key, made = tmp_path / "key.pem", tmp_path / "made.pem"
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    words += [
+        "-keyout",
+        str(key),
+        "-out",
+        str(made),
+        "-subj",
+        "/CN=127.0.0.1",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
+    subprocess.run([program, *words], check=True, capture_output=True)
+    both = tmp_path / "both.pem"
+    both.write_bytes(key.read_bytes() + made.read_bytes())
+    return both
+
+
+def test_a_server_that_can_not_prove_who_it_is_is_not_believed(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serving(context) as site:
+        site.show("/w.pth", WEIGHTS, cuts=[1000])
+        with pytest.raises(
+            ModelError, match=r"can't prove who it is .*name its certificates in SSL_CERT_FILE"
+        ):
+            download(resolve(f"{site.url}/w.pth"), tmp_path / "to")
+        assert site.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert download(resolve(f"{site.url}/w.pth"), tmp_path / "to").path.read_bytes() == WEIGHTS
+        with serving() as plain:
+            plain.show("/w.pth", WEIGHTS)
+            site.show("/away.pth", to=f"{plain.url}/w.pth")
+            with pytest.raises(ModelError, match="which is not safe"):
+                download(resolve(f"{site.url}/away.pth"), tmp_path / "to")
+            assert plain.asked == []

@@ -30,5 +30,5 @@ def verify(
         say_table(["model", "file", "state", "reason"], [[row.model, row.file, row.state, row.reason] for row in rows])
     bad = [row for row in rows if row.state in {"damaged", "missing"}]
     if bad:
-        tell(f"{len(bad)} of {len(rows)} files are not what they should be; get their models again")
+        tell(f"{len(bad)} of {len(rows)} files are not what they should be; pull or import their models with --again")
         raise typer.Exit(_SOME_FAILED)
