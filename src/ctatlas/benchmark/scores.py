@@ -90,6 +90,10 @@ class Scores:
         Whether the model's table has a row of the case at all.
     has_structure : (models, structures) bool
         Whether the model's table has the structure at all.
+    tolerances_mm : tuple of float
+        All that the tables state, ascending; structures may have their own.
+    implementations : tuple of str
+        Whose definitions the tables say they follow.
     """
 
     metric: Metric
@@ -99,6 +103,8 @@ class Scores:
     values: Floats
     has_row: Bools
     has_structure: Bools
+    tolerances_mm: tuple[float, ...] = ()
+    implementations: tuple[str, ...] = ()
 
     @cached_property
     def with_results(self) -> npt.NDArray[np.intp]:

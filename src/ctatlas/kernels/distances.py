@@ -120,7 +120,7 @@ def _by_tree(
 
     queries, points, spacing = (_in_order(each, turned=turned) for each in (queries, points, spacing_mm))
     tree = KDTree(points * spacing, balanced_tree=False)  # on a lattice many lie on one plane, which has no middle
-    return np.sqrt(_squares_in_tree(tree, queries, points, spacing, n_near=2))
+    return np.asarray(np.sqrt(_squares_in_tree(tree, queries, points, spacing, n_near=2)))
 
 
 def _squares_in_tree(
@@ -130,7 +130,7 @@ def _squares_in_tree(
     squares, n_near = np.empty(len(queries)), min(n_near, len(points))
     for start in range(0, len(queries), step := max(1, _AT_ONCE // n_near)):
         some = slice(start, start + step)
-        away, nearest = tree.query(queries[some] * spacing, k=np.arange(1, n_near + 1))
+        away, nearest = map(np.asarray, tree.query(queries[some] * spacing, k=np.arange(1, n_near + 1)))
         squares[some] = _smallest(points[nearest] - queries[some, None], spacing)
         if n_near < len(points):
             left = start + np.flatnonzero(away[:, -1] <= away[:, 0] * _CLOSE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ctatlas.benchmark.analysis import Analysis, Choices, analyse
@@ -51,6 +52,23 @@ def test_the_methods_state_what_was_done(html: str) -> None:
         "Sub-groups were made by age, gender, institute",
     ):
         assert stated in words
+
+
+def test_whose_values_at_which_tolerance_is_stated_or_that_it_is_not(html: str, tmp_path: Path) -> None:
+    assert "The results do not state the tolerance of NSD." in words_of(html)
+    folder = own_results(tmp_path)
+    assert "Values follow the definitions of surfel as ctatlas has them." in words_of(
+        text_of(analyse(folder, choices=Choices(resamples=100, metrics=("dsc", "nsd"))))
+    )
+    for table in folder.glob("*/metrics.csv"):
+        rows = pd.read_csv(table)
+        rows[rows.tolerance_mm != 2].to_csv(table, index=False)
+    assert "NSD is at 1 mm." in words_of(text_of(analyse(folder, choices=Choices(resamples=100))))
+    for table in folder.glob("*/metrics.csv"):
+        rows = pd.read_csv(table)
+        rows.loc[(rows.metric == "nsd") & (rows.structure == "liver"), "tolerance_mm"] = 5.0
+        rows.to_csv(table, index=False)
+    assert "NSD is at 1 to 5 mm, by structure." in words_of(text_of(analyse(folder, choices=Choices(resamples=100))))
 
 
 def test_other_choices_are_stated_too(generated: Generated) -> None:

@@ -118,7 +118,9 @@ def _scores(metric: Metric, tables: Sequence[Measured], axes: _Axes) -> Scores:
         values[model][np.ix_(cases, structures)] = np.where(np.isnan(found), block, found)
         has_row[model, cases] = True
         has_structure[model, structures] = True
-    return Scores(metric, axes.models, axes.cases, axes.structures, values, has_row, has_structure)
+    stated = tuple(sorted({table.tolerance_mm for table in tables if table.tolerance_mm is not None}))
+    followed = tuple(sorted({word for table in tables for word in table.implementations}))
+    return Scores(metric, axes.models, axes.cases, axes.structures, values, has_row, has_structure, stated, followed)
 
 
 def _presence(tables: Sequence[Measured], axes: _Axes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

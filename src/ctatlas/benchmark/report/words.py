@@ -16,6 +16,7 @@ from ctatlas.benchmark.ranks import Ranking
 from ctatlas.benchmark.scores import AVERAGE, Metric, Scores
 from ctatlas.benchmark.signed_rank import Zeros
 from ctatlas.benchmark.subgroups import ALL_MODELS, SubgroupRow
+from ctatlas.measure.metrics import metrics
 
 _FAMILY = {
     "map": "all ordered pairs of models on one structure and one metric",
@@ -90,6 +91,7 @@ def _data(analysis: Analysis) -> list[str]:
         f"{counted(len(results.models), 'model')} {'was' if len(results.models) == 1 else 'were'} evaluated on "
         f"{counted(len(results.cases), 'case')} and {counted(len(results.structures), 'structure')} by {titles}."
     ]
+    sentences += _conventions(results.scores)
     if metadata.says_patients:
         sentences.append(f"The cases are of {counted(metadata.n_patients, 'patient')}.")
     elif metadata.columns or len(results.cases) > 1:
@@ -107,6 +109,22 @@ def _data(analysis: Analysis) -> list[str]:
         "100\u202f%; a structure that the reference lacks is in no mean."
     )
     return sentences
+
+
+def _conventions(scores: Sequence[Scores]) -> Iterator[str]:
+    """Say whose definitions the values follow, and at which tolerance: without either they can't be compared."""
+    if followed := sorted({word for each in scores for word in each.implementations}):
+        yield f"Values follow the definitions of {listed(followed)} as ctatlas has them."
+    for each in scores:
+        if not metrics()[each.metric.name].takes_tolerance or each.metric.tolerance_mm is not None:
+            continue  # "NSD at 2 mm" says it itself
+        at = [f"{mm:g}" for mm in each.tolerances_mm]
+        if len(at) > 1:
+            yield f"{each.metric.title} is at {at[0]} to {at[-1]} mm, by structure."
+        elif at:
+            yield f"{each.metric.title} is at {at[0]} mm."
+        else:
+            yield f"The results do not state the tolerance of {each.metric.title}."
 
 
 def _statistics(analysis: Analysis) -> list[str]:
