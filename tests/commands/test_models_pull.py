@@ -231,6 +231,13 @@ def test_a_folder_with_a_card_is_imported_under_another_name(ctatlas: Terminal, 
 
 
 @pytest.mark.usefixtures("home")
+def test_what_lies_on_the_disk_is_pulled_by_importing_it(ctatlas: Terminal, site: Site, tmp_path: Path) -> None:
+    assert ctatlas("models", "pull", tiny_model(tmp_path / "tiny")).code == 0
+    assert load("test/tiny").card.name == "test/tiny"
+    assert site.asked == []
+
+
+@pytest.mark.usefixtures("home")
 def test_a_zip_of_a_model_folder_is_imported(ctatlas: Terminal, tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "tiny")
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:

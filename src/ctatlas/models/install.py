@@ -73,7 +73,8 @@ def pull(
     Parameters
     ----------
     what : str
-        A name of `ctatlas.models.catalogue`, `https://…` or `hf://owner/repository[@revision]/file`.
+        A name of `ctatlas.models.catalogue`, `https://…`, `hf://owner/repository[@revision]/file`, or what lies on the
+        disk, which is imported.
     name : str, optional
         What to call it here.
     card : Path, optional
@@ -92,6 +93,8 @@ def pull(
         When no connection may be opened; when it can't be written down.
     """
     entry = entries().get(what)
+    if entry is None and "://" not in what and Path(what).exists():
+        return import_model(Path(what), name=name, card=card, again=again, tell=tell)
     if entry is None and "://" not in what:
         raise ModelError(f"no public checkpoint {what!r}; known: {', '.join(entries())}; or give https:// or hf://")
     if entry is not None and entry.use == "elsewhere":

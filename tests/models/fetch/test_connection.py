@@ -162,9 +162,7 @@ def test_a_server_that_can_not_prove_who_it_is_is_not_believed(
     context.load_cert_chain(certificate)
     with serving(context) as site:
         site.show("/w.pth", WEIGHTS, cuts=[1000])
-        with pytest.raises(
-            ModelError, match=r"can't prove who it is .*name its certificates in SSL_CERT_FILE"
-        ):
+        with pytest.raises(ModelError, match=r"can't prove who it is .*name its certificates in SSL_CERT_FILE"):
             download(resolve(f"{site.url}/w.pth"), tmp_path / "to")
         assert site.asked == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))

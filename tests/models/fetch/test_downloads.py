@@ -109,10 +109,12 @@ def test_what_was_begun_from_elsewhere_is_not_gone_on_with(site: Site, tmp_path:
     assert fetch(site, tmp_path, "/b/w.pth").path.read_bytes() == WEIGHTS[::-1]
 
 
-@pytest.mark.parametrize("notes", [b"", b"{", b"[]", b'{"source": 3}', b'{"sauce": ""}', b"\xff"])
+@pytest.mark.parametrize(
+    "notes", [b"", b"{", b"[]", b'{"source": 3}', b'{"source": "URL", "total": []}', b'{"sauce": ""}', b"\xff"]
+)
 def test_broken_notes_mean_a_fresh_beginning(site: Site, tmp_path: Path, notes: bytes) -> None:
     (tmp_path / "w.pth.part").write_bytes(b"rubbish")
-    (tmp_path / "w.pth.part.json").write_bytes(notes)
+    (tmp_path / "w.pth.part.json").write_bytes(notes.replace(b"URL", f"{site.url}/w.pth".encode()))
     site.show("/w.pth", WEIGHTS)
     assert fetch(site, tmp_path).sha256 == HASH
 

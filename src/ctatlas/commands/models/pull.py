@@ -39,6 +39,7 @@ def pull(
 ) -> None:
     """Fetch public checkpoints; the licence is shown, and agreed to once where it binds."""
     from ctatlas.errors import ModelError
+    from ctatlas.models.catalogue import entries
     from ctatlas.models.install import pull as fetch
     from ctatlas.models.install import terms_of
 
@@ -46,7 +47,8 @@ def pull(
         raise ModelError("--name and --card describe one model; pull the others in calls of their own")
     done = []
     for model in models:
-        consent(model, terms_of(model, card), accept=accept_license)
+        if model in entries() or "://" in model:
+            consent(model, terms_of(model, card), accept=accept_license)
         with showing_progress(quiet=quiet) as progress:
             done.append(fetch(model, name=name, card=card, again=again, progress=progress, tell=tell))
         if not json:

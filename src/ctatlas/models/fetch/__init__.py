@@ -1,8 +1,8 @@
 """Files from elsewhere, whole or not at all.
 
 `address` says where a source lies → `connection` asks for it, and goes where it is sent only as far as is safe →
-`downloads` writes it down, and goes on where it was cut → `first_bytes` tells weights from web pages → `archive` takes
-out of a zip what a model needs, and nothing that leaves its folder.
+`downloads` writes it down, and goes on where it was cut (`parts`) → `first_bytes` tells weights from web pages →
+`archive` takes out of a zip what a model needs, and nothing that leaves its folder.
 """
 
 from ctatlas.models.fetch.address import Address, resolve

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +16,7 @@ from ctatlas.hashing import sha256_file
 from ctatlas.models.fetch.address import Address
 from ctatlas.models.fetch.connection import Answer, CutError, ask
 from ctatlas.models.fetch.first_bytes import N_BYTES, first_bytes, refuse_stand_in
+from ctatlas.models.fetch.parts import Part, agree, begun, total_of
 from ctatlas.progress import SILENT, Progress
 from ctatlas.settings import settings
 
@@ -49,30 +47,6 @@ class Got:
     sha256: str
     bytes: int
     revision: str
-
-
-@dataclass(slots=True)
-class _Part:
-    """A file begun: which source it is of, and in which state that was."""
-
-    path: Path
-    source: str
-    stamp: str = ""
-    sha256: str = ""
-    total: int | None = None
-    revision: str = ""
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def remember(self) -> None:
-        text = json.dumps({name: value for name, value in asdict(self).items() if name != "path"})
-        _notes(self.path).write_text(text, encoding="utf-8")
-
-    def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
-        _notes(self.path).unlink(missing_ok=True)
 
 
 def download(
@@ -111,7 +85,7 @@ def download(
     known = expected or Expected()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = _begun(folder / f"{address.file}.part", address)
+        part = begun(folder / f"{address.file}.part", address)
         _fetch(part, address, known, _Meter(progress, name or address.file))
         return _finished(part, folder / address.file, address, known)
     except OSError as error:
@@ -122,18 +96,7 @@ def download(
         raise OutputError(f"{folder}: can't be written to: {what}") from None
 
 
-def _begun(path: Path, address: Address) -> _Part:
-    """Return what an earlier call left of the same source, or a fresh beginning."""
-    with suppress(OSError, ValueError, TypeError):
-        found = _Part(path=path, **json.loads(_notes(path).read_text(encoding="utf-8")))
-        if found.source == address.url and path.is_file():
-            return found
-    part = _Part(path, address.url)
-    part.forget()
-    return part
-
-
-def _fetch(part: _Part, address: Address, known: Expected, meter: _Meter) -> None:
+def _fetch(part: Part, address: Address, known: Expected, meter: _Meter) -> None:
     """Ask until all is there."""
     idle, wait_s, best = 0, WAIT_S, part.size
     while True:
@@ -155,7 +118,7 @@ def _fetch(part: _Part, address: Address, known: Expected, meter: _Meter) -> Non
         wait_s *= 2
 
 
-def _one_attempt(part: _Part, address: Address, known: Expected, meter: _Meter) -> bool:
+def _one_attempt(part: Part, address: Address, known: Expected, meter: _Meter) -> bool:
     """Write down what one connection gives; tell whether the file is whole then."""
     if part.total is not None and part.size == part.total:
         return True
@@ -163,10 +126,10 @@ def _one_attempt(part: _Part, address: Address, known: Expected, meter: _Meter) 
     begin = part.size if part.stamp or part.sha256 or known.sha256 else 0
     answer = ask(address, begin=begin, stamp=part.stamp)
     try:
-        if answer.status == 416 and _total(answer) == part.size:  # it is whole: the server hadn't said how long it is
+        if answer.status == 416 and total_of(answer) == part.size:  # it is whole: the server hadn't said how long it is
             part.total = part.size
             return True
-        begin = _agreed_beginning(part, answer, begin, known)
+        begin = agree(part, answer, begin, known.bytes)
         _refuse_what_is_no_file(answer, address)
         _refuse_size(part, begin, address, known)
         part.remember()
@@ -180,7 +143,7 @@ def _one_attempt(part: _Part, address: Address, known: Expected, meter: _Meter) 
     return part.total is None or part.size == part.total
 
 
-def _write(part: _Part, answer: Answer, begin: int, address: Address, meter: _Meter) -> None:
+def _write(part: Part, answer: Answer, begin: int, address: Address, meter: _Meter) -> None:
     most = part.total if part.total is not None else AT_MOST_BYTES
     with part.path.open("r+b" if begin else "wb") as file:
         file.seek(begin)
@@ -196,40 +159,6 @@ def _write(part: _Part, answer: Answer, begin: int, address: Address, meter: _Me
                 raise ModelError(f"{address.said}: gives more than the {most:,} bytes it said")
 
 
-def _agreed_beginning(part: _Part, answer: Answer, begin: int, known: Expected) -> int:
-    """Find out from which byte on the server gives the file, and note the state in which it has it."""
-    total = _total(answer)
-    same = answer.status == 206 and _first_byte(answer) == begin and part.total in {None, total}
-    if part.sha256 and answer.sha256 and part.sha256 != answer.sha256:
-        same = False
-    if begin and not same:
-        if answer.status != 200:  # another part than was asked for, or none: from the beginning, then
-            part.forget()
-            part.stamp = part.sha256 = ""
-            part.total = None
-            raise CutError("the file changed meanwhile")
-        begin = 0
-    if answer.bytes is not None and total not in {None, answer.bytes}:
-        raise CutError(f"the hub says {answer.bytes:,} bytes, the server {total:,}")
-    part.total = total if total is not None else (answer.bytes if answer.bytes is not None else known.bytes)
-    part.stamp, part.sha256 = answer.stamp, answer.sha256 or part.sha256
-    part.revision = answer.revision or part.revision
-    return begin
-
-
-def _total(answer: Answer) -> int | None:
-    if answer.status in {206, 416}:
-        found = re.fullmatch(r"bytes (?:\d+-\d+|\*)/(\d+)", answer.headers.get("Content-Range", "").strip())
-        return int(found[1]) if found else None
-    length = answer.headers.get("Content-Length", "").strip()
-    return int(length) if length.isdecimal() and answer.status == 200 else None
-
-
-def _first_byte(answer: Answer) -> int | None:
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", "").strip())
-    return int(found[1]) if found else None
-
-
 def _refuse_what_is_no_file(answer: Answer, address: Address) -> None:
     kind = answer.headers.get_content_type()
     if kind in {"text/html", "application/xhtml+xml"}:
@@ -239,7 +168,7 @@ def _refuse_what_is_no_file(answer: Answer, address: Address) -> None:
         raise ModelError(f"{address.said}: comes packed as {packed}, which was not asked for; its length can't be told")
 
 
-def _refuse_size(part: _Part, begin: int, address: Address, known: Expected) -> None:
+def _refuse_size(part: Part, begin: int, address: Address, known: Expected) -> None:
     if part.total is None:
         return
     if known.bytes is not None and part.total != known.bytes:
@@ -276,7 +205,7 @@ def _pieces(answer: Answer) -> Iterator[bytes]:
             began, came = now, 0
 
 
-def _finished(part: _Part, target: Path, address: Address, known: Expected) -> Got:
+def _finished(part: Part, target: Path, address: Address, known: Expected) -> Got:
     """Compare the whole file with what is known of it, and give it its name."""
     try:
         refuse_stand_in(Path(address.file), first_bytes(part.path))
@@ -299,10 +228,6 @@ def _finished(part: _Part, target: Path, address: Address, known: Expected) -> G
     part.path.replace(target)
     part.forget()
     return Got(target, found, size, part.revision)
-
-
-def _notes(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
 
 
 class _Meter:
