@@ -299,6 +299,22 @@ def test_a_name_that_no_model_may_have_is_refused(ctatlas: Terminal, tmp_path: P
     assert "is no name for a model" in done.complaint or "comes with the package" in done.complaint
 
 
+def test_nothing_made_by_hand_is_lost(ctatlas: Terminal, home: Path, tmp_path: Path) -> None:
+    own = tiny_model(home / "models" / "mine", name="mine")
+    other = tiny_model(tmp_path / "tiny")
+    for name, said in (("mine", "was made by hand"), ("mine/x", "is a model itself")):
+        done = ctatlas("models", "import", other, "--name", name)
+        assert (done.code, said in done.complaint) == (2, True), done.err
+    tiny_model(home / "models" / "elsewhere", name="test/tiny")
+    assert "a model of this name lies in" in ctatlas("models", "import", other).complaint
+    assert ctatlas("models", "import", other, "--name", "lab/one").code == 0
+    assert "holds models" in ctatlas("models", "import", other, "--name", "lab").complaint
+    assert not (own / "weights.lock").exists()
+    assert ctatlas("models", "import", own).code == 0  # records the hash of what lies there
+    assert (own / "weights.lock").is_file()
+    assert ctatlas("models", "import", other, "--name", "mine", "--again").code == 0
+
+
 def test_damage_is_found_and_named(ctatlas: Terminal, home: Path, tmp_path: Path) -> None:
     ctatlas("models", "import", tiny_model(tmp_path / "tiny"))
     assert ctatlas("models", "verify").code == 0

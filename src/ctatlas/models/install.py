@@ -106,6 +106,7 @@ def pull(
     with _place_for(called, tell) as place:
         if not again and (there := _there(called)):
             return there
+        _refuse_taken(called, again=again)
         got = _fetched(sources, place.fetched, entry, called, progress, tell)
         try:
             brought = bring(got.path, place.model, entry=entry, card=card, name=called, move=True)
@@ -153,6 +154,7 @@ def import_model(
         with _place_for(called, tell) as place:
             if (there := _there(called)) and not again:
                 raise ModelError(f"{called}: is there already, in {there.folder}; --again puts this one in its place")
+            _refuse_taken(called, again=again, source=path)
             brought.folder.rename(place.model)
             terms = brought.terms or terms_of(called)
             tell(f"{called}: licence: {terms}")
@@ -286,6 +288,22 @@ def _there(name: str) -> Installed | None:
         if (record := read_record(folder)) and all((folder / file).is_file() for file in record.files):
             return Installed(name, folder, record, was_there=True)
     return None
+
+
+def _refuse_taken(name: str, *, again: bool, source: Path | None = None) -> None:
+    """Refuse to put a model where one lies that somebody made by hand, or above, below or beside one of its name."""
+    models = settings().home / "models"
+    target = models / name
+    known = {each: registry.folder_of(each) for each in registry.model_names()}
+    if name in known and target.resolve() not in {known[name].resolve(), known[name].resolve().parent}:
+        raise ModelError(f"{name}: a model of this name lies in {known[name]}; choose another with --name")
+    if target.parent != models and any((target.parent / file).exists() for file in (CARD_FILE, RECORD_FILE)):
+        raise ModelError(f"{name}: {target.parent} is a model itself; choose another name with --name")
+    if any(target.glob(f"*/{CARD_FILE}")) or any(target.glob(f"*/{RECORD_FILE}")):
+        raise ModelError(f"{name}: {target} holds models; choose another name with --name")
+    by_hand = (target / CARD_FILE).exists() and not (target / RECORD_FILE).exists()
+    if by_hand and not again and (source is None or source.resolve() != target.resolve()):
+        raise ModelError(f"{name}: {target} was made by hand; --again puts another in its place")
 
 
 def _name_of(file: str) -> str:
