@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import shutil
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -208,6 +210,32 @@ def test_an_exported_network_stands_in_for_folds(ctatlas: Terminal, scans: Path,
     for name in ("case_a", "case_b", "case_c"):
         one, other = (labels(tmp_path / kind / f"{name}.nii.gz") for kind in ("torch", "onnx"))
         assert np.count_nonzero(one != other) <= 1e-4 * one.size
+
+
+def test_a_zip_is_read_as_its_folder(ctatlas: Terminal, scans: Path, tmp_path: Path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "model"), "zip", tmp_path / "results")
+    call = ("nnunet", "predict", "-i", scans, "-f", 1, "--json")
+    assert ctatlas(*call, "-m", packed, "-o", tmp_path / "zip").code == 0
+    assert ctatlas(*call, *MODEL, "-o", tmp_path / "folder").code == 0
+    for name in ("case_a", "case_b", "case_c"):
+        one, other = (tmp_path / kind / f"{name}.nii.gz" for kind in ("zip", "folder"))
+        assert one.read_bytes() == other.read_bytes()
+    assert set(states(ctatlas(*call, "-m", packed, "-o", tmp_path / "folder", "--c")).values()) == {"there"}
+    (tmp_path / "model.zip").write_bytes(Path(packed).read_bytes()[:-200])
+    assert "model.zip: a damaged zip" in ctatlas(*call, "-m", tmp_path / "model.zip", "-o", tmp_path / "x").complaint
+
+
+def test_without_torch_a_line_says_what_to_install(
+    ctatlas: Terminal, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("ctatlas.models.backends.torch")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (scans / "case_b_0000.nii.gz").unlink()
+    (scans / "case_c_0000.nii.gz").unlink()
+    done = ctatlas("nnunet", "predict", "-i", scans, "-o", tmp_path / "out", *MODEL, "-device", "cpu")
+    assert done.code == 2
+    assert "needs torch, which is not installed: pip install 'ctatlas[torch]'" in done.complaint
 
 
 FAULTS = {

@@ -26,7 +26,7 @@ def predict(
         str | None, typer.Option("-d", metavar="DATASET", help="Number or name of a data set in nnUNet_results.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("-m", metavar="FOLDER", help="A model folder, instead of -d, -p, -tr and -c.")
+        Path | None, typer.Option("-m", metavar="FOLDER", help="A model folder or zip, instead of -d, -p, -tr and -c.")
     ] = None,
     plans: Annotated[str, typer.Option("-p", metavar="PLANS", help="Name of the plans.")] = "nnUNetPlans",
     trainer: Annotated[str, typer.Option("-tr", metavar="TRAINER", help="Name of the trainer.")] = "nnUNetTrainer",
@@ -77,37 +77,38 @@ def predict(
     """
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
     from ctatlas.commands.console import tell
-    from ctatlas.commands.nnunet.predicting import Wish, keep_whole, results_asked_for, tasks_of, write_beside_results
+    from ctatlas.commands.nnunet.predicting import Wish, keep_whole, model_asked_for, tasks_of, write_beside_results
     from ctatlas.execution import FAILURES, failures_of_job, perform_among
     from ctatlas.inference.nnunet import Windowing
 
     if part >= n_parts:
         raise ModelError(f"-part_id {part}: parts are counted from 0 to {n_parts - 1} (-num_parts {n_parts})")
-    folder = results_asked_for(model, dataset, trainer, plans, configuration)
-    wish = Wish(
-        source=source,
-        out=out,
-        model=folder,
-        folds=tuple(map(_fold, fold or ())),
-        checkpoint=checkpoint,
-        how=Windowing(step=step_size, mirroring=not disable_tta),
-        save_probabilities=save_probabilities,
-        previous=previous,
-        part=(part, n_parts),
-        device=device,
-    )
-    tasks = tasks_of(wish)
-    if dry_run:
-        say_plan(tasks, as_json=json)
-        return
-    if not tasks:
-        tell(f"no case is left for part {part} of {n_parts}")
-        return
-    write_beside_results(wish)
-    failures = failures_of_job(part, n_parts) if n_parts > 1 else FAILURES
-    manner = Manner(as_json=json, quiet=quiet or no_bar, debug=debug)
-    do = partial(keep_whole, wish=wish) if continue_prediction else perform_among
-    raise typer.Exit(run_tasks(tasks, out, manner, _say, do=do, failures=failures))
+    with model_asked_for(model, dataset, trainer, plans, configuration) as folder:
+        wish = Wish(
+            source=source,
+            out=out,
+            model=folder,
+            folds=tuple(map(_fold, fold or ())),
+            checkpoint=checkpoint,
+            how=Windowing(step=step_size, mirroring=not disable_tta),
+            save_probabilities=save_probabilities,
+            previous=previous,
+            part=(part, n_parts),
+            device=device,
+        )
+        tasks = tasks_of(wish)
+        if dry_run:
+            say_plan(tasks, as_json=json)
+            return
+        if not tasks:
+            tell(f"no case is left for part {part} of {n_parts}")
+            return
+        write_beside_results(wish)
+        failures = failures_of_job(part, n_parts) if n_parts > 1 else FAILURES
+        manner = Manner(as_json=json, quiet=quiet or no_bar, debug=debug)
+        do = partial(keep_whole, wish=wish) if continue_prediction else perform_among
+        code = run_tasks(tasks, out, manner, _say, do=do, failures=failures)
+    raise typer.Exit(code)
 
 
 def _fold(text: str) -> int | str:

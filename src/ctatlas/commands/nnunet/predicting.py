@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,8 @@ from ctatlas.inference.nnunet.devices import best_device, check_device
 from ctatlas.inference.nnunet.files import Trained, made_of, predict_files, write_beside
 from ctatlas.inference.nnunet.images import orientation_of_reader
 from ctatlas.inference.nnunet.whole import is_whole
-from ctatlas.models.nnunet import Fold, open_folder
+from ctatlas.models.nnunet import Fold
+from ctatlas.models.nnunet.packed import model_at
 from ctatlas.models.nnunet.tree import RESULTS, kept_in, model_folder
 from ctatlas.progress import Progress
 
@@ -43,10 +46,11 @@ class Wish:
         return Trained(self.model, self.folds, self.checkpoint, self.device or best_device())
 
 
-def results_asked_for(
+@contextmanager
+def model_asked_for(
     model: Path | None, dataset: str | None, trainer: str, plans: str, configuration: str | None
-) -> Path:
-    """Return the model folder, from -m or from nnUNet_results.
+) -> Iterator[Path]:
+    """Give the model folder, from -m or from nnUNet_results.
 
     Raises
     ------
@@ -54,10 +58,12 @@ def results_asked_for(
         When neither is said, or there is no such model.
     """
     if model is not None:
-        return open_folder(model, configuration).path
-    if dataset is None or configuration is None:
+        with model_at(model, configuration) as folder:
+            yield folder
+    elif dataset is None or configuration is None:
         raise ModelError("which model? Give -d and -c (and -tr, -p where they differ), or a folder by -m")
-    return model_folder(kept_in(RESULTS), dataset, trainer, plans, configuration)
+    else:
+        yield model_folder(kept_in(RESULTS), dataset, trainer, plans, configuration)
 
 
 def tasks_of(wish: Wish) -> list[Task]:

@@ -119,8 +119,9 @@ def write_beside(out: Path, folder: NnunetFolder, arguments: Mapping[str, object
 @lru_cache(maxsize=1)
 def _loaded(trained: Trained) -> NnunetNetworks:
     """Load networks once for many cases."""
-    networks = load_networks(trained.open(), trained.folds, trained.checkpoint)
-    return networks if trained.device == "cpu" else on_device(networks, trained.device)
+    if trained.device == "cpu":
+        return load_networks(trained.open(), trained.folds, trained.checkpoint)
+    return on_device(load_networks(trained.open(), trained.folds, trained.checkpoint, "torch"), trained.device)
 
 
 def _counted(labels: np.ndarray, names: Mapping[str, Sequence[int]]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctatlas.errors import ModelError
+from ctatlas.errors import InstallError, ModelError
 from ctatlas.models.engines import open_onnx, open_torch
 from ctatlas.models.model import Backend
 from ctatlas.models.nnunet.folder import FINAL, Fold, NnunetFolder, is_nnunet_folder, open_folder
@@ -112,8 +112,13 @@ class _Opened:
 
 
 def _open(folder: NnunetFolder, path: Path, backend: str | None) -> _Opened:
-    from ctatlas.models.backends.torch import TorchNetwork
-    from ctatlas.models.loaders.checkpoint import read_whole_checkpoint, weights_of
+    try:
+        from ctatlas.models.backends.torch import TorchNetwork
+        from ctatlas.models.loaders.checkpoint import read_whole_checkpoint, weights_of
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InstallError(f"{path}: needs torch, which is not installed: pip install 'ctatlas[torch]'") from None
 
     held = read_whole_checkpoint(path)
     notes = held if isinstance(held, Mapping) else {}
