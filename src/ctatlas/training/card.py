@@ -62,6 +62,7 @@ def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str
         'name = "ctatlas/base"',
         f'version = "{version}"',
         'license = "Apache-2.0; the sources of its training data keep theirs, named below"',
+        'commercial_use = "yes"',
         f'description = "{DESCRIPTION}"',
         f'not_for = "{NOT_FOR}"',
         'citation = "see CITATION.cff of ctatlas"',

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from ctatlas.commands.console import say, say_json, say_table
 from ctatlas.commands.options import AsJson, Debug, flag
+
+if TYPE_CHECKING:
+    from ctatlas.models.states import Listed
 
 EXAMPLE = "ctatlas models list --json"
 
@@ -24,14 +27,17 @@ def list_models(
     if json:
         say_json([asdict(row) for row in rows])
         return
-    columns = ["name", "version", "state", "usable structures n", "experimental n", "commercial use", "licence"]
-    say_table(
-        columns,
-        [
-            [row.name, row.version, row.state, str(row.usable), str(row.experimental), row.commercial_use, row.license]
-            for row in rows
-        ],
-    )
+    columns = ["name", "state", "structures n", "commercial use"]
+    say_table(columns, [[row.name, row.state, _counted(row), row.commercial_use] for row in rows])
     for row in rows:
         if row.state == "broken":
             say(f"{row.name}: broken: {row.note}")
+        elif row.note.startswith(row.state):
+            say(f"{row.name}: {row.note}")
+
+
+def _counted(row: Listed) -> str:
+    """Write how many structures it finds usably, and how many more are experimental."""
+    if row.usable + row.experimental == 0:
+        return "–"
+    return f"{row.usable} + {row.experimental}" if row.experimental else str(row.usable)
