@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 NAMES = (*BACKENDS, *TORCH_BACKENDS)
 # What runs each sort of weights: ONNX files need an engine for these, networks in memory can be converted for one.
 RUNS = {"onnx": tuple(BACKENDS), "torch": NAMES, "nnunet": NAMES}
-# Of nnU-Net's networks the layout changes no label, and they take a third to a half of the time.
-_NATIVE = {"onnx": "onnxruntime", "torch": "torch", "nnunet": "torch-channels-last"}
+_NATIVE = {"onnx": "onnxruntime", "torch": "torch", "nnunet": "torch"}
 
 
 def chosen(weights: str, asked: str | None = None) -> str:

@@ -76,9 +76,11 @@ def prepare(
     data = image.astype(np.float32).transpose(0, *(1 + axis for axis in order))
     old = tuple(float(spacing[axis]) for axis in order)
     new = configuration.spacing if len(configuration.spacing) == 3 else (old[0], *configuration.spacing)
-    inside = filled(data)
+    inside = np.any(data != 0, axis=0)  # holes change nothing of its box
     box = bounding_box(inside) or Box((0, 0, 0), inside.shape)
     cropped, mask = data[(slice(None), *box.slices)], inside[box.slices]
+    if previous is not None or any(configuration.use_mask_for_norm):
+        mask = ndimage.binary_fill_holes(mask)
     shape = resampled_shape(cropped.shape[1:], old, new)
     for number, scheme in enumerate(configuration.normalization_schemes):
         within = mask if configuration.use_mask_for_norm[number] else None
@@ -91,14 +93,6 @@ def prepare(
         one_hot = [labels == value for value in dataset.label_values]
         inputs = np.concatenate((inputs, np.stack(one_hot).astype(np.float32)))
     return Prepared(inputs, Way(inside.shape, box, old, new, plans.transpose_backward))
-
-
-def filled(data: np.ndarray) -> np.ndarray:
-    """Return where any channel (c, z, y, x) is not 0, holes filled, (z, y, x) bool."""
-    inside = data[0] != 0
-    for channel in data[1:]:
-        inside |= channel != 0
-    return np.asarray(ndimage.binary_fill_holes(inside))
 
 
 def _check(image: np.ndarray, configuration: Configuration, dataset: Dataset, previous: np.ndarray | None) -> None:
