@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from ctatlas.benchmark.figures import significance
 from ctatlas.benchmark.figures.gallery import Picture, order_of, pictures, shown_metrics
 from ctatlas.benchmark.figures.style import as_png, as_svg, laid_out, short
 from tests.support.results_tables import Generated, generate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FRACTIONS = {"dsc": (0.8, 0.1), "volume_error": (0.05, 0.1)}
 
@@ -72,15 +76,25 @@ def test_results_with_metadata_have_figures_of_all_sections(wide: Analysis) -> N
 
 def test_own_results_have_volumes_and_tolerances_and_no_groups(own: Analysis) -> None:
     assert {"volumes", "tolerance", "raincloud_hd95", "significance_nsd@1mm"} <= names(own)
+    beside = {picture.name for picture in pictures(own) if not picture.is_shown}
+    assert {"raincloud_volume_error_ml", "significance_volume_error"} <= beside
+    assert "raincloud_hd95" not in beside
     assert not any(name.startswith("groups") for name in names(own))
 
 
-def test_every_figure_of_every_kind_becomes_svg_and_png(wide: Analysis, own: Analysis) -> None:
-    twice = {picture.name.replace("nsd@2mm", "").replace("hd95", "") for picture in pictures(own)}  # drawn alike
-    for picture in (picture for picture in pictures(own) if picture.name in twice):
-        assert as_svg(laid_out(picture.draw())).startswith(b"<?xml")
-    for picture in pictures(wide):
-        assert as_png(laid_out(picture.draw())).startswith(b"\x89PNG")
+@pytest.fixture(scope="module")
+def drawn(wide: Analysis) -> list[tuple[Picture, Figure]]:
+    """Return every figure of results with metadata, laid out: that takes most of the time."""
+    return [(picture, laid_out(picture.draw())) for picture in pictures(wide)]
+
+
+def test_every_figure_of_every_kind_becomes_svg_and_png(drawn: list[tuple[Picture, Figure]], own: Analysis) -> None:
+    only_own = ("volumes", "tolerance", "structures_hd95", "significance_volume_error", "cases_volume_error")
+    for name in only_own:
+        assert as_svg(named(own, name).draw()).startswith(b"<?xml")
+    for picture, figure in drawn:
+        assert as_svg(figure).startswith(b"<?xml")
+        assert as_png(figure).startswith(b"\x89PNG")
         assert picture.caption.endswith(".")
 
 
@@ -89,21 +103,36 @@ def test_one_model_and_one_case_have_figures(tmp_path: Path) -> None:
         made = generate(tmp_path / str(n_cases), 1, n_cases)
         analysis = analyse(made.folder, made.metadata, Choices(resamples=100, metrics=("dsc",)))
         for picture in pictures(analysis):
-            as_svg(laid_out(picture.draw()))
+            assert picture.draw().axes
 
 
 def test_the_same_figure_is_the_same_bytes(wide: Analysis) -> None:
-    picture = named(wide, "raincloud_dsc")
+    picture = named(wide, "tau_dsc")
     assert as_svg(laid_out(picture.draw())) == as_svg(laid_out(picture.draw()))
 
 
-def test_no_letter_of_a_figure_is_cut_off(wide: Analysis) -> None:
-    for picture in pictures(wide):
-        figure = laid_out(picture.draw())
+def test_no_letter_of_a_figure_is_cut_off(drawn: list[tuple[Picture, Figure]]) -> None:
+    for picture, figure in drawn:
         box = figure.get_tightbbox()
         wide_, high = figure.get_size_inches()
         assert (box.x0 > -0.03, box.y0 > -0.03) == (True, True), picture.name
         assert (box.x1 < wide_ + 0.03, box.y1 < high + 0.03) == (True, True), picture.name
+
+
+def test_what_errs_both_ways_is_good_near_the_perfect_value(own: Analysis) -> None:
+    """A model that is always 10 % too small is no better than one that is right."""
+    scores = next(each for each in own.results.scores if each.metric.label == "volume_error")
+    order = order_of(own, scores)
+    (effect,) = [one for one in own.effects if (one.metric, one.structure) == ("volume_error", "average")]
+    image = significance.significance_map(scores.metric, order, [], [effect]).axes[0].images[0].get_array()
+    assert image is not None
+    better, worse = (
+        (effect.model_a, effect.model_b) if effect.wins > effect.losses else (effect.model_b, effect.model_a)
+    )
+    assert image[order.index(better), order.index(worse)] == pytest.approx(abs(effect.rank_biserial))
+    tiles = named(own, "cases_volume_error").draw().axes[0].images[0].get_array()
+    assert tiles is not None
+    assert tiles.min() >= 0
 
 
 def test_models_stand_in_the_order_of_their_quality(wide: Analysis, generated: Generated) -> None:

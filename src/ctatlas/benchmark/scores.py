@@ -57,6 +57,16 @@ class Metric:
         return -np.abs(values - perfect)
 
     @property
+    def errs_both_ways(self) -> bool:
+        """Whether a value may lie on either side of the perfect one, so that less is not better."""
+        return self.better in ("zero", "one")
+
+    @property
+    def off_title(self) -> str:
+        """Name how far a value lies from the perfect one."""
+        return f"distance of {self.title} from {'0' if self.better == 'zero' else '1'}"
+
+    @property
     def from_fraction(self) -> float:
         """Return what a value as written is multiplied with: fractions are reported in percent."""
         return 100.0 if self.unit == "%" else 1.0

@@ -117,6 +117,7 @@ def test_names_of_strangers_stay_text(tmp_path: Path) -> None:
 def test_own_results_tell_false_positives_and_missing_predictions(tmp_path: Path) -> None:
     words = words_of(text_of(analyse(own_results(tmp_path), choices=Choices(resamples=100))))
     assert "2 of 50 [" in words
+    assert "those of volume error ml and volume error, for which this page has no room" in words
     assert "0 of 25" in words
 
 

@@ -21,18 +21,21 @@ def shared_failures(scores: Scores, order: Sequence[str], column: Column) -> Fig
     """Draw every case of every model, cases from hard to easy: dark columns are hard for all, dark tiles for one."""
     place = {scores.models[m]: row for row, m in enumerate(column.models)}
     values = column.values[[place[model] for model in order]]
-    by_difficulty = np.argsort(scores.metric.goodness(values).mean(axis=0), kind="stable")
+    good = scores.metric.goodness(values)
+    by_difficulty = np.argsort(good.mean(axis=0), kind="stable")
+    shown = -good if scores.metric.errs_both_ways else values
     with styled():
         figure = new_figure(1.1 + 0.2 * len(order))
         axes = plain(figure.subplots())
         cmap = SEQUENTIAL if scores.metric.better == "higher" else f"{SEQUENTIAL}_r"
         picture = axes.imshow(
-            values[:, by_difficulty], cmap=cmap, aspect="auto", interpolation="nearest", rasterized=True
+            shown[:, by_difficulty], cmap=cmap, aspect="auto", interpolation="nearest", rasterized=True
         )
         axes.set_yticks(range(len(order)), [short(model) for model in order], fontsize=8)
         axes.set_xlabel(f"{column.n} cases, the hardest for all models at the left")
         bar = figure.colorbar(picture, ax=axes, pad=0.015)
-        bar.set_label(f"{scores.metric.title}, {scores.metric.unit}")
+        title = scores.metric.off_title if scores.metric.errs_both_ways else scores.metric.title
+        bar.set_label(f"{title}, {scores.metric.unit}")
         bar.outline.set_visible(False)
         return figure
 

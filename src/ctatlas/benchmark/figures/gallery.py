@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from ctatlas.benchmark.scores import AVERAGE, Column, Scores
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-AT_MOST_METRICS = 4
+AT_MOST_METRICS = 4  # on the page; figures of the others lie beside it
 _FIRST = ("dsc", "nsd", "hd95", "assd")
 AT_MOST_STRUCTURES = 12
 AT_MOST_MODELS = 40  # more can't be read side by side
@@ -36,6 +36,8 @@ class Picture:
     alt, caption : str
         What it shows in a few words, and how to read it.
     draw : callable
+    is_shown : bool
+        Whether it stands on the page; of the metrics after the first few, figures are files alone.
     """
 
     name: str
@@ -43,22 +45,32 @@ class Picture:
     alt: str
     caption: str
     draw: Callable[[], Figure]
+    is_shown: bool = True
 
 
 def pictures(analysis: Analysis) -> Iterator[Picture]:
-    """Yield the figures for which there is something to show; of many metrics those of the first few."""
+    """Yield the figures for which there is something to show, those of the page first."""
     for scores in shown_metrics(analysis):
         yield from _of_metric(analysis, scores)
     yield from _of_two_metrics(analysis)
     yield from _of_tolerances(analysis)
+    for scores in other_metrics(analysis):
+        yield from (replace(picture, is_shown=False) for picture in _of_metric(analysis, scores))
 
 
 def shown_metrics(analysis: Analysis) -> tuple[Scores, ...]:
     """Return the metrics that the report shows: overlap and surface before distances before volumes."""
-    scores = analysis.results.scores
+    return _ordered(analysis)[:AT_MOST_METRICS]
+
+
+def other_metrics(analysis: Analysis) -> tuple[Scores, ...]:
+    """Return the metrics for which the page has no room: their figures and numbers are files."""
+    return _ordered(analysis)[AT_MOST_METRICS:]
+
+
+def _ordered(analysis: Analysis) -> tuple[Scores, ...]:
     before = {name: place for place, name in enumerate(_FIRST)}
-    ordered = sorted(scores, key=lambda each: before.get(each.metric.name, len(before)))
-    return tuple(ordered[:AT_MOST_METRICS])
+    return tuple(sorted(analysis.results.scores, key=lambda each: before.get(each.metric.name, len(before))))
 
 
 def order_of(analysis: Analysis, scores: Scores) -> list[str]:
@@ -153,8 +165,8 @@ def _of_pairs(analysis: Analysis, scores: Scores, order: list[str], structures: 
     comparisons = [one for one in analysis.comparisons if one.metric == label]
     effects = [one for one in analysis.effects if one.metric == label]
     how = (
-        "Colour: mean difference between the model of the row and that of the column, orange where the row's is "
-        "better; dot: it is significantly better"
+        f"Colour: {'rank-biserial correlation' if scores.metric.errs_both_ways else 'mean difference'} between the "
+        "model of the row and that of the column, orange where the row's is better; dot: it is significantly better"
     )
     yield Picture(
         f"significance_{label}", "pairs", f"significance map of {title}",

@@ -26,7 +26,7 @@ def significance_map(
     with styled():
         figure = new_figure(max(3.4, 1.5 + 0.29 * len(order)), width=max(4.2, 2.6 + 0.31 * len(order)))
         axes = figure.subplots()
-        difference, better = _matrices(order, AVERAGE, comparisons, effects)
+        difference, better = _matrices(metric, order, AVERAGE, comparisons, effects)
         picture = _one_map(axes, metric, (difference, better), _limit([difference]), dot=3.6)
         names = [short(model, 20) for model in order]
         axes.set_yticks(range(len(order)), names)
@@ -34,7 +34,7 @@ def significance_map(
         axes.set_ylabel("this model …")
         axes.set_xlabel("… against this one")
         bar = figure.colorbar(picture, ax=axes, shrink=0.8, pad=0.02, extend="both")
-        bar.set_label(f"mean difference in {metric.title}, {_points(metric)}")
+        bar.set_label(_colour_says(metric))
         bar.outline.set_visible(False)
         return figure
 
@@ -55,7 +55,7 @@ def significance_maps(
         panes = figure.subplots(n_high, n_wide, squeeze=False)
         for pane in panes.flat[len(structures) :]:
             pane.set_axis_off()
-        maps = [_matrices(order, name, comparisons, effects) for name in structures]
+        maps = [_matrices(metric, order, name, comparisons, effects) for name in structures]
         limit = _limit([difference for difference, _ in maps])
         picture = None
         for number, (pane, name, each) in enumerate(zip(panes.flat, structures, maps, strict=False)):
@@ -68,7 +68,7 @@ def significance_maps(
             pane.set_xticks(range(len(order)), names if lowest else [], rotation=90, fontsize=6)
         if picture is not None:
             bar = figure.colorbar(picture, ax=panes, shrink=0.5, pad=0.02, location="right", extend="both")
-            bar.set_label(f"mean difference in {metric.title}, {_points(metric)}")
+            bar.set_label(_colour_says(metric))
             bar.outline.set_visible(False)
         return figure
 
@@ -79,14 +79,16 @@ def _limit(differences: Sequence[Floats]) -> float:
     return max(float(np.nanpercentile(sizes, _COLOURED)) if np.isfinite(sizes).any() else 0.0, 1e-9)
 
 
-def _points(metric: Metric) -> str:
-    return "percentage points" if metric.unit == "%" else metric.unit
+def _colour_says(metric: Metric) -> str:
+    if metric.errs_both_ways:
+        return f"rank-biserial correlation\nof {metric.title}"
+    return f"mean difference in {metric.title},\n{'percentage points' if metric.unit == '%' else metric.unit}"
 
 
 def _one_map(axes: Axes, metric: Metric, cells: tuple[Floats, Floats], limit: float, dot: float) -> AxesImage:
     """Draw the differences, orange where the row's model is better, and dots where it is so significantly."""
     difference, better = cells
-    colours = f"{DIVERGING}_r" if metric.better == "higher" else DIVERGING
+    colours = DIVERGING if metric.better == "lower" else f"{DIVERGING}_r"
     picture = axes.imshow(difference, cmap=colours, vmin=-limit, vmax=limit, aspect="equal")
     rows, columns = np.nonzero(better)
     axes.plot(columns, rows, "o", color=INK, markersize=dot, markeredgewidth=dot / 8, markeredgecolor="white")
@@ -99,16 +101,21 @@ def _one_map(axes: Axes, metric: Metric, cells: tuple[Floats, Floats], limit: fl
 
 
 def _matrices(
-    order: Sequence[str], structure: str, comparisons: Sequence[Comparison], effects: Sequence[Effect]
+    metric: Metric, order: Sequence[str], structure: str, comparisons: Sequence[Comparison], effects: Sequence[Effect]
 ) -> tuple[Floats, Floats]:
-    """Return (models, models): how much the row's model is above the column's, and whether it is better."""
+    """Return (models, models): how much the row's model is above the column's, and whether it is better.
+
+    What errs both ways has means near the perfect value for models that err much: there it is how often and by how much
+    the row's model lies nearer to it.
+    """
     place = {model: row for row, model in enumerate(order)}
     difference = np.full((len(order), len(order)), np.nan)
     better = np.zeros_like(difference)
     for one in effects:
         if one.structure == structure and one.model_a in place and one.model_b in place:
-            difference[place[one.model_a], place[one.model_b]] = one.difference
-            difference[place[one.model_b], place[one.model_a]] = -one.difference
+            apart = one.rank_biserial if metric.errs_both_ways else one.difference
+            difference[place[one.model_a], place[one.model_b]] = apart
+            difference[place[one.model_b], place[one.model_a]] = -apart
     for claim in comparisons:
         if claim.structure == structure and claim.significant and claim.better in place and claim.worse in place:
             better[place[claim.better], place[claim.worse]] = 1

@@ -121,7 +121,8 @@ def survival(scores: Scores, order: Sequence[str], column: Column, n_named: int 
                 linewidth=1.4 if named else 0.6, alpha=1 if named else 0.6, label=short(model) if named else None,
             )  # fmt: skip
         reach = "or more" if scores.metric.better == "higher" else "or less"
-        axes.set_xlabel(f"{scores.metric.title}, {scores.metric.unit}: mean over the structures of a case")
+        title = scores.metric.off_title if scores.metric.errs_both_ways else scores.metric.title
+        axes.set_xlabel(f"{title}, {scores.metric.unit}: mean over the structures of a case")
         axes.set_ylabel(f"share of cases with so much {reach}, %")
         axes.set_ylim(0, 101)
         _score_limits(axes, scores, axis="x")

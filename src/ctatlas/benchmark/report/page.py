@@ -13,7 +13,7 @@ from typing import Any
 
 from ctatlas import __version__
 from ctatlas.benchmark.analysis import Analysis
-from ctatlas.benchmark.figures.gallery import Picture, pictures, shown_metrics
+from ctatlas.benchmark.figures.gallery import Picture, other_metrics, pictures, shown_metrics
 from ctatlas.benchmark.figures.style import as_png, as_svg, laid_out, spoken
 from ctatlas.benchmark.flags import Flag
 from ctatlas.benchmark.published import Published
@@ -83,7 +83,9 @@ def write_report(
     drawn: dict[str, list[Drawn]] = defaultdict(list)
     names: list[str] = []
     for picture in shown:
-        drawn[picture.section].append(_saved(picture, folder / FIGURES))
+        saved = _saved(picture, folder / FIGURES)
+        if picture.is_shown:
+            drawn[picture.section].append(saved)
         names += [f"{FIGURES}/{picture.name}.svg", f"{FIGURES}/{picture.name}.png"]
         progress.advance()
     _write(folder / REPORT, page(analysis, drawn, command=command, published=published).encode())
@@ -134,6 +136,8 @@ def _content(analysis: Analysis, published: Sequence[Published]) -> dict[str, An
         "sections": sections,
         "several": several,
         "summary": [" ".join(words.in_short(analysis, scores) for scores in shown), _stated(analysis)],
+        "others": words.listed([scores.metric.title for scores in other_metrics(analysis)], 24),
+        "has_others": bool(other_metrics(analysis)),
         "flags": of_severity,
         "methods": words.methods(analysis),
         "data_card": tables.data_card(analysis),
