@@ -39,9 +39,10 @@ PROGRAMS = ("nnU-Net", "ctatlas")
 
 def main(
     out: Annotated[Path, typer.Argument(help="JSON file to write.")],
-    size: Annotated[int, typer.Option(help="Voxels along i and j of the scan; along k three quarters of them.")] = 256,
+    size: Annotated[int, typer.Option(help="Voxels along i and j of the scan; along k three quarters of them.")] = 160,
     spacing: Annotated[float, typer.Option(help="Of the scan, mm; the model's is 1.5.")] = 1.0,
     rounds: Annotated[int, typer.Option(help="How often each program runs, in turns.")] = 2,
+    tiles: Annotated[int, typer.Option(help="For the export, repeat the scan's logits along each axis.")] = 2,
     parity: Annotated[int, typer.Option(help="In how many settings of the tests to count voxels that differ.")] = 99,
     run: Annotated[str | None, typer.Option(hidden=True)] = None,
     table_file: Annotated[Path | None, typer.Option("--markdown", help="Write the tables for the docs here.")] = None,
@@ -63,7 +64,7 @@ def main(
                 typer.echo(f"{program}: {runs[program][-1]}", err=True)
         result: dict[str, Any] = {"shape": shape, "spacing_mm": spacing, "classes": len(CLASSES), "end_to_end": runs}
         result["differing"], result["voxels"] = compared(place)
-        write_logits(place, folder, scan)
+        result["export_shape"] = write_logits(place, folder, scan, tiles)
         result["export"] = {program: exported(program, place) for program in PROGRAMS}
         names = list(SETTINGS)[:parity]
         result["parity"] = {name: differing(name, place / "parity" / str(n)) for n, name in enumerate(names)}
@@ -155,8 +156,8 @@ def compared(place: Path) -> tuple[int, int]:
 # ---- export
 
 
-def write_logits(place: Path, folder: Path, scan: Path) -> None:
-    """Make the logits of the scan once, for both."""
+def write_logits(place: Path, folder: Path, scan: Path, tiles: int) -> list[int]:
+    """Make the logits of the scan once, for both, repeat them, and return the shape of the larger scan."""
     from ctatlas.inference.nnunet.cases import CaseFiles
     from ctatlas.inference.nnunet.images import read_case
     from ctatlas.inference.nnunet.logits import predict_logits
@@ -166,10 +167,13 @@ def write_logits(place: Path, folder: Path, scan: Path) -> None:
     networks = load_networks(open_folder(folder))
     case = read_case(CaseFiles("case", (scan,)), "SimpleITKIO")
     prepared = prepare(case.image, case.spacing, networks.folder)
-    np.save(place / "logits.npy", predict_logits(prepared.inputs, networks))
+    logits = np.tile(predict_logits(prepared.inputs, networks), (1, tiles, tiles, tiles))
+    np.save(place / "logits.npy", logits)
     way = prepared.way
-    facts = {"shape": way.shape, "lo": way.box.lo, "hi": way.box.hi, "spacing": way.spacing, "new": way.new_spacing}
+    shape = [tiles * (hi - lo) for lo, hi in zip(way.box.lo, way.box.hi, strict=True)]
+    facts = {"shape": shape, "lo": (0, 0, 0), "hi": shape, "spacing": way.spacing, "new": way.new_spacing}
     (place / "way.json").write_text(json.dumps(facts))
+    return shape
 
 
 def exported(program: str, place: Path) -> dict[str, float]:
@@ -276,7 +280,8 @@ def markdown(result: dict[str, Any]) -> str:
     }
     lines = [
         f"{result['classes']} classes, scan of {i}x{j}x{k} voxels of {result['spacing_mm']:g} mm, model at 1.5 mm, "
-        f"windows of 64x64x64, {len(rows['ctatlas']['seconds'])} runs of each program in turns, one thread a process.",
+        f"windows of 64x64x64, {len(rows['ctatlas']['seconds'])} runs of each program in turns, one thread a process; "
+        f"export to {'x'.join(map(str, result['export_shape'][::-1]))} voxels.",
         "",
         "| | seconds | CPU seconds | most memory, MB | export, CPU seconds | export, MB beyond the logits |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -54,6 +54,18 @@ def test_a_folder_is_predicted_as_nnunet_does(ctatlas: Terminal, scans: Path, tm
     assert (out / "plans.json").is_file()
 
 
+def test_segment_takes_the_folder_and_finds_what_nnunet_finds(ctatlas: Terminal, scans: Path, tmp_path: Path) -> None:
+    nnunet_oracle.require_nnunet()
+    scan = scans / "case_c_0000.nii.gz"
+    for model in (tmp_path / "results" / "Dataset321_Toy", next((tmp_path / "results").glob("*/*"))):
+        assert ctatlas("segment", scan, tmp_path / model.name, "--model", model).code == 0
+        nnunet_oracle.predict(next((tmp_path / "results").glob("*/*")), [scan], tmp_path / "theirs", folds=(0, 1))
+        theirs = labels(tmp_path / "theirs.nii.gz")
+        for number, name in enumerate(("liver", "spleen", "pancreas"), start=1):
+            mask = labels(tmp_path / model.name / "segmentations" / f"{name}.nii.gz")
+            assert np.array_equal(mask > 0, theirs == number)
+
+
 def assert_alike(ours: object, theirs: object) -> None:
     """Compare what pickles hold: tables, and numbers in lists or tuples."""
     if isinstance(theirs, dict):
@@ -262,6 +274,15 @@ def test_a_wrong_call_is_refused_in_a_line(
     assert done.code == 2
     assert complaint in done.complaint
     assert not (tmp_path / "out").exists()
+
+
+def test_a_number_that_two_data_sets_have_is_refused(ctatlas: Terminal, scans: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path / "results", Folder(dataset="Dataset321_Twin"))
+    call = ("nnunet", "predict", "-i", scans, "-o", tmp_path / "out", *MODEL)
+    assert (
+        "several data sets have the number 321: Dataset321_Toy, Dataset321_Twin; name one" in ctatlas(*call).complaint
+    )
+    assert ctatlas(*call[:6], "-d", "Dataset321_Twin", *MODEL[2:], "--dry-run").code == 0
 
 
 def test_names_that_nnunet_would_stumble_over_are_explained(ctatlas: Terminal, scans: Path, tmp_path: Path) -> None:
