@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from ctatlas.inference.nnunet.export import Restored, export_labels, least_likely
+from ctatlas.inference.nnunet.export import Restored, export_labels, highest_between, least_likely
+from ctatlas.inference.nnunet.lines import Lines, between, linear
 from ctatlas.inference.nnunet.prepare import Way
 from ctatlas.inference.nnunet.resample import resample
 from ctatlas.kernels.boxes import Box
@@ -72,6 +74,18 @@ def test_slabs_give_what_all_classes_at_once_give(
     found = np.concatenate([restored.labels(lo, hi, _dataset(3)) for lo, hi in slabs])
     assert (found == plain.argmax(0)).all()
     assert (np.concatenate([restored.slab(lo, hi) for lo, hi in slabs], axis=1) == plain).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_compiled_or_not_the_same_class_wins(dtype: type[np.floating[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = _logits((7, 9, 8), 6, 1, 0.25).astype(dtype)
+    lines = Lines(*map(linear, (7, 9, 8), (19, 22, 13)))
+    compiled = highest_between(logits, lines)
+
+    monkeypatch.setattr("ctatlas.inference.nnunet.export.has_numba", lambda: False)
+
+    assert (highest_between(logits, lines) == compiled).all()
+    assert (compiled == np.stack([between(each.astype(float), lines).astype(dtype) for each in logits]).argmax(0)).all()
 
 
 @given(shape=sizes, new_shape=new_sizes, how=hows, seed=st.integers(0, 99))

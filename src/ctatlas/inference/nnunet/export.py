@@ -17,6 +17,7 @@ from scipy.special import expit, softmax
 from ctatlas.inference.nnunet.lines import Line, Lines, Points, between, lines_between
 from ctatlas.inference.nnunet.prepare import Way
 from ctatlas.inference.nnunet.resample import Shape, resample
+from ctatlas.kernels.compiled import has_numba
 from ctatlas.models.nnunet import Configuration, Dataset
 
 SLAB_VOXELS = 2**21  # of the scan, so that a slab of slices takes some megabytes a class at the network's spacing
@@ -98,8 +99,15 @@ class Restored:
     def _regions(self, lo: int, hi: int, values: tuple[int, ...]) -> np.ndarray:
         labels = np.zeros((hi - lo, *self.shape[1:]), np.uint16)
         for channel, value in enumerate(values):
-            labels[self.plane(channel, lo, hi) >= least_likely()] = value
+            labels[self._likely(channel, lo, hi)] = value
         return labels
+
+    def _likely(self, channel: int, lo: int, hi: int) -> np.ndarray:
+        lines = self.lines
+        if lines is None:
+            return self.plane(channel, lo, hi) >= least_likely()
+        rows, within = _rows(lines, lo, hi)
+        return likely_between(self.logits[channel, rows], within)
 
 
 def highest_between(logits: np.ndarray, lines: Lines) -> np.ndarray:
@@ -117,6 +125,30 @@ def highest_between(logits: np.ndarray, lines: Lines) -> np.ndarray:
     """
     least, most = _ranges(logits)
     possible = most >= least.max(0)
+    by_loops = has_numba() and logits.dtype in {np.dtype(np.float16), np.dtype(np.float32)}
+    return _by_loops(logits, lines, possible) if by_loops else _by_numpy(logits, lines, possible)
+
+
+def _by_loops(logits: np.ndarray, lines: Lines, possible: np.ndarray) -> np.ndarray:
+    from ctatlas.kernels.loops.highest import highest_between_neighbours
+
+    z, y, x = (line.parts for line in lines)
+    found = np.empty((len(z[0]), len(y[0]), len(x[0])), np.uint16)
+    highest_between_neighbours(
+        np.ascontiguousarray(np.moveaxis(logits, 0, -1), np.float32),
+        np.ascontiguousarray(np.moveaxis(possible, 0, -1)),
+        possible.argmax(0).astype(np.uint16),
+        np.count_nonzero(possible, axis=0) == 1,
+        z,
+        y,
+        x,
+        logits.dtype == np.float16,
+        found,
+    )
+    return found
+
+
+def _by_numpy(logits: np.ndarray, lines: Lines, possible: np.ndarray) -> np.ndarray:
     n_possible = np.count_nonzero(possible, axis=0)
     first = possible.argmax(0).astype(np.uint16)
     at = np.ix_(lines.z.below, lines.y.below, lines.x.below)
@@ -143,6 +175,21 @@ def _highest_at(points: Points, flat: np.ndarray, possible: np.ndarray) -> np.nd
         best[which[ahead]] = here[ahead]
         winner[which[ahead]] = channel
     return winner
+
+
+def likely_between(logits: np.ndarray, lines: Lines) -> np.ndarray:
+    """Tell at which new voxels one class's restored logits (z, y, x) make it likely, bool."""
+    (least,), (most,) = _ranges(logits[None])
+    at = np.ix_(lines.z.below, lines.y.below, lines.x.below)
+    found: np.ndarray = (least >= least_likely())[at]
+    doubtful = np.flatnonzero((most >= least_likely())[at] & ~found)
+    flat, values = found.reshape(-1), logits.reshape(-1).astype(np.float64)
+    for start in range(0, len(doubtful), _AT_ONCE):
+        piece = doubtful[start : start + _AT_ONCE]
+        z, y, x = np.unravel_index(piece, found.shape)
+        restored = Points(lines, logits.shape, (z, y, x)).values(values, np.arange(len(piece)))
+        flat[piece] = restored.astype(logits.dtype) >= least_likely()
+    return found
 
 
 def _ranges(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

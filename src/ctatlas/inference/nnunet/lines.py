@@ -21,6 +21,14 @@ class Line:
     of_below: np.ndarray
     of_above: np.ndarray
 
+    @property
+    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return all four, neighbours first."""
+        below, above, of_below, of_above = map(
+            np.ascontiguousarray, (self.below, self.above, self.of_below, self.of_above)
+        )
+        return below, above, of_below, of_above
+
     def part(self, lo: int, hi: int) -> Line:
         """Return some of the new voxels."""
         return Line(self.below[lo:hi], self.above[lo:hi], self.of_below[lo:hi], self.of_above[lo:hi])
