@@ -206,6 +206,22 @@ def test_a_zip_of_nnunet_is_pulled_under_its_public_name(ctatlas: Terminal, site
     assert [row["state"] for row in ctatlas("models", "verify", "lab/nnunet", "--json").json] == ["ok"] * 3
 
 
+@pytest.mark.usefixtures("home")
+def test_a_folder_of_nnunet_on_the_hub_is_pulled(ctatlas: Terminal, site: Site, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "results", Folder())
+    rows = []
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        inner = f"nets/{folder.name}/{path.relative_to(folder).as_posix()}"
+        rows.append({"type": "file", "path": inner, "size": path.stat().st_size})
+        site.show(f"/lab/models/resolve/v1/{inner}", path.read_bytes())
+    site.show(f"/api/models/lab/models/tree/v1/nets/{folder.name}", json.dumps(rows).encode())
+    done = ctatlas("models", "pull", f"hf://lab/models@v1/nets/{folder.name}/", "--name", "lab/toy", "--accept-license")
+    assert done.code == 0, done.err
+    told = ctatlas("models", "info", "lab/toy", "--json").json
+    assert list(told["structures"]) == ["liver", "spleen", "pancreas"]
+    assert told["training"]["trainer"] == "nnUNetTrainerNoMirroring"
+
+
 def test_a_file_brought_by_hand_is_known_by_its_name(
     ctatlas: Terminal, home: Path, site: Site, weights: Path, public: Path
 ) -> None:

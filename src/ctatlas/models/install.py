@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ctatlas.errors import InstallError, ModelError, OutputError
 from ctatlas.hashing import sha256_file
@@ -22,7 +23,8 @@ from ctatlas.models import registry
 from ctatlas.models.cards import CARD_FILE, NAME, read_card
 from ctatlas.models.catalogue import Entry, entries
 from ctatlas.models.content import Brought, bring
-from ctatlas.models.fetch import Expected, Got, download, resolve
+from ctatlas.models.fetch import Expected, download, download_folder, is_folder, resolve
+from ctatlas.models.fetch.address import safe_name
 from ctatlas.models.nnunet import model_folders
 from ctatlas.models.records import RECORD_FILE, FileRecord, Record, read_record, write_record
 from ctatlas.models.terms import Terms, refuse_unless_agreed
@@ -100,7 +102,7 @@ def pull(
     if entry is not None and entry.use == "elsewhere":
         raise ModelError(f"{what}: ctatlas has no network for it; it lies at {', '.join(entry.sources)}")
     sources = entry.sources if entry else (what,)
-    called = checked_name(name or (entry.name if entry else _name_of(resolve(what).file)))
+    called = checked_name(name or (entry.name if entry else _name_of(_last_part(what))))
     terms = terms_of(what, card)
     refuse_unless_agreed(called, terms)
     with _place_for(called, tell) as place:
@@ -112,7 +114,7 @@ def pull(
             brought = bring(got.path, place.model, entry=entry, card=card, name=called, move=True)
             return _put(called, place, brought, source=got.source, revision=got.revision, terms=terms)
         except ModelError:
-            got.path.unlink(missing_ok=True)  # whole, but no model: it would be none the next time, too
+            shutil.rmtree(place.fetched, ignore_errors=True)  # whole, but no model: it would be none again
             raise
 
 
@@ -230,7 +232,11 @@ def _fetched(  # noqa: PLR0917
     faults: list[str] = []
     for source in sources:
         try:
-            got: Got = download(resolve(source), folder, expected=expected, progress=progress, name=name)
+            got = (
+                download_folder(source, folder / _last_part(source), progress=progress, name=name)
+                if is_folder(source)
+                else download(resolve(source), folder, expected=expected, progress=progress, name=name)
+            )
         except ModelError as error:
             faults.append(str(error))
             tell(str(error)) if len(sources) > 1 else None
@@ -304,6 +310,11 @@ def _refuse_taken(name: str, *, again: bool, source: Path | None = None) -> None
     by_hand = (target / CARD_FILE).exists() and not (target / RECORD_FILE).exists()
     if by_hand and not again and (source is None or source.resolve() != target.resolve()):
         raise ModelError(f"{name}: {target} was made by hand; --again puts another in its place")
+
+
+def _last_part(source: str) -> str:
+    """Return what an address ends in: the name of a file, or of a folder, which tells nnU-Net's configuration."""
+    return safe_name(unquote(urlsplit(source).path.rstrip("/").rpartition("/")[2]), source)
 
 
 def _name_of(file: str) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from ctatlas.errors import ModelError
 from ctatlas.models.fetch import resolve
+from ctatlas.models.fetch.address import folder_on_the_hub
 
 
 def test_a_file_on_the_hub() -> None:
@@ -84,3 +85,17 @@ def test_what_is_no_address_is_refused(source: str, said: str) -> None:
     with pytest.raises(ModelError, match=said) as refusal:
         resolve(source)
     assert "secret" not in str(refusal.value)
+
+
+def test_a_folder_on_the_hub_is_listed_by_its_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    address, inner = folder_on_the_hub("hf://o/r@v1/a b/c/".replace(" ", "_"))
+    assert address.url == "https://huggingface.co/api/models/o/r/tree/v1/a_b/c?recursive=true"
+    assert inner == "a_b/c/"
+    monkeypatch.setenv("CTATLAS_HF_MIRROR", "https://mirror.example")
+    assert folder_on_the_hub("hf://o/r/")[0].url == "https://mirror.example/api/models/o/r/tree/main?recursive=true"
+
+
+@pytest.mark.parametrize("source", ["hf://o/r", "hf://o//", "hf://o/r/../", "hf://datasets/o/r/", "hf://o/r/a//", "x/"])
+def test_what_is_no_folder_on_the_hub_is_refused(source: str) -> None:
+    with pytest.raises(ModelError):
+        folder_on_the_hub(source)

@@ -91,19 +91,47 @@ def is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
+def folder_on_the_hub(source: str) -> tuple[Address, str]:
+    """Find out where the hub lists a folder, `hf://owner/repository[@revision]/[folder/]`, and its path there.
+
+    Raises
+    ------
+    ModelError
+        As `resolve`.
+    """
+    found = re.fullmatch(r"(hf://[^/]+/[^/]+/)((?:[^/]+/)*)", source)
+    if not source.isprintable() or not found:
+        raise ModelError(f"{source!r}: no folder on the hub; expected hf://owner/repository[@revision]/folder/")
+    hub = _taken_apart(f"{found[1]}{found[2]}any")
+    inner = quote(found[2].rstrip("/"))
+    url = f"{hub.site}/api/models/{hub.repository}/tree/{hub.revision}{'/' if inner else ''}{inner}?recursive=true"
+    return Address(source, url, "list.json", _token_for(hub.site)), found[2]
+
+
+@dataclass(frozen=True, slots=True)
+class _OnTheHub:
+    site: str
+    repository: str
+    revision: str
+    path: str
+
+
 def _on_the_hub(source: str) -> Address:
+    hub = _taken_apart(source)
+    url = f"{hub.site}/{hub.repository}/resolve/{hub.revision}/{quote(hub.path)}"
+    return Address(source, url, safe_name(hub.path.rpartition("/")[2], source), _token_for(hub.site))
+
+
+def _taken_apart(source: str) -> _OnTheHub:
     found = _HF.fullmatch(source)
     if not found or not _NAME.fullmatch(found["owner"]) or not _NAME.fullmatch(found["repo"]):
         raise ModelError(f"{source}: {_EXPECTED}")
     if found["owner"] in _OTHER_KINDS:
         raise ModelError(f"{source}: only repositories of models are asked; {_EXPECTED}")
-    steps = found["path"].split("/")
-    if any(step in {"", ".", ".."} or "\\" in step for step in steps):
+    if any(step in {"", ".", ".."} or "\\" in step for step in found["path"].split("/")):
         raise ModelError(f"{source}: {found['path']!r} is no path of a file within a repository")
-    site = settings().hf_mirror or HUB
     revision = quote(found["revision"] or "main", safe="")
-    url = f"{site}/{found['owner']}/{found['repo']}/resolve/{revision}/{quote(found['path'])}"
-    return Address(source, url, safe_name(steps[-1], source), _token_for(site))
+    return _OnTheHub(settings().hf_mirror or HUB, f"{found['owner']}/{found['repo']}", revision, found["path"])
 
 
 def _token_for(site: str) -> str:

@@ -20,6 +20,12 @@ _SPARE_BYTES = 64 * 1024**2
 _STEP = 1024**2
 
 
+def is_of_a_model(name: PurePosixPath) -> bool:
+    """Tell by its name whether a file may belong to a model."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+    return not hidden and name.suffix in _ENDINGS
+
+
 def is_torch_file(path: Path) -> bool:
     """Tell whether a zip is a checkpoint of torch itself, which writes zips, too."""
     return any(name.endswith(("/data.pkl", "data.pkl")) for name in names_in(path))
@@ -84,8 +90,7 @@ def _is_wanted(path: Path, each: ZipInfo) -> bool:
         raise ModelError(f"{path}: holds a link ({name}); refused")
     if each.flag_bits & 0x1:
         raise ModelError(f"{path}: {name} is encrypted; unpack it by hand and import the folder")
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not each.is_dir() and not hidden and name.suffix in _ENDINGS
+    return not each.is_dir() and is_of_a_model(name)
 
 
 def _refuse_size(path: Path, wanted: list[ZipInfo], folder: Path) -> None:
