@@ -85,3 +85,21 @@ def test_of_several_models_one_has_to_be_named(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match=r"holds several models, name one: .*3d_fullres, .*3d_lowres"):
         card(places[0].parent)
+
+
+def test_a_note_beside_the_plans_says_how_scans_lay(tmp_path: Path) -> None:
+    place = write_folder(tmp_path, Folder())
+    (place / "ctatlas.toml").write_text('orientation = "RAS"\nlicense = "CC-BY-4.0"\n', encoding="utf-8")
+
+    found = card(place)
+
+    assert (found.input.orientation, found.license) == ("RAS", "CC-BY-4.0")
+
+
+@pytest.mark.parametrize("note", ['orientation = "RRR"', 'orientation = "left"', "speed = 3", "orientation"])
+def test_a_note_that_cant_be_meant_is_refused(note: str, tmp_path: Path) -> None:
+    place = write_folder(tmp_path, Folder())
+    (place / "ctatlas.toml").write_text(note, encoding="utf-8")
+
+    with pytest.raises(ModelError, match=r"ctatlas\.toml: "):
+        card(place)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ctatlas.errors import ModelError
-from ctatlas.inference.nnunet.windows import padded, window_weights, windows
+from ctatlas.inference.nnunet.windows import Index, padded, window_weights, windows
 from ctatlas.models import Backend
 from ctatlas.models.nnunet import NnunetNetworks
 from ctatlas.progress import SILENT, Progress
@@ -65,28 +65,42 @@ def predict_logits(
     patch = networks.folder.chosen.patch_size
     data, inner = padded(inputs, patch)
     places = windows(data.shape[1:], patch, how.step)
+    progress.stage("windows", len(places) * len(networks.networks))
+    folds = (_of_one(network, networks, data, places, how=how, progress=progress) for network in networks.networks)
+    total = next(folds)[(slice(None), *inner)]
+    for found in folds:
+        total += found[(slice(None), *inner)]
+    if len(networks.networks) > 1:
+        total /= total.dtype.type(len(networks.networks))
+    return total
+
+
+def _of_one(
+    network: Backend,
+    networks: NnunetNetworks,
+    data: np.ndarray,
+    places: Sequence[Index],
+    *,
+    how: Windowing,
+    progress: Progress,
+) -> np.ndarray:
+    """Return one fold's logits (n, z, y, x) of padded inputs."""
     axes = networks.mirroring_axes if how.mirroring else ()
     flips = [chosen for n in range(1, len(axes) + 1) for chosen in combinations(axes, n)]
-    weights = window_weights(patch)
-    dtype = np.dtype(np.float16 if how.accumulate == "half" else np.float32)
-    progress.stage("windows", len(places) * len(networks.networks))
-    total = None
-    for network in networks.networks:
-        sums = np.zeros((networks.folder.dataset.n_heads, *data.shape[1:]), dtype)
-        weight = np.zeros(data.shape[1:], dtype)
-        for place in places:
-            _add(sums[(slice(None), *place)], _seen(network, data[(slice(None), *place)], flips) * weights)
-            _add(weight[place], weights)
-            progress.advance()
+    weights = window_weights(networks.folder.chosen.patch_size)
+    dtype = np.float16 if how.accumulate == "half" else np.float32
+    sums = np.zeros((networks.folder.dataset.n_heads, *data.shape[1:]), dtype)
+    weight = np.zeros(data.shape[1:], dtype)
+    for place in places:
+        _add(sums[(slice(None), *place)], _seen(network, data[(slice(None), *place)], flips) * weights)
+        _add(weight[place], weights)
+        progress.advance()
+    for plane in sums:  # one after the other, so that nothing of the size of all is made
         with np.errstate(over="ignore"):
-            sums /= weight
-        if np.isinf(sums).any():
+            np.divide(plane, weight, out=plane)
+        if np.isinf(plane).any():
             raise ModelError("sums of logits leave half precision; ask for float32 instead (accumulate)")
-        found = sums[(slice(None), *inner)]
-        total = found if total is None else total + found
-    if total is None:
-        raise ModelError(f"{networks.folder.path}: no fold to predict with")
-    return total if len(networks.networks) == 1 else total / dtype.type(len(networks.networks))
+    return sums
 
 
 def _seen(network: Backend, window: np.ndarray, flips: Sequence[tuple[int, ...]]) -> np.ndarray:

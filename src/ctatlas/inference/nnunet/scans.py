@@ -10,6 +10,7 @@ from scipy.special import expit, softmax
 from ctatlas.errors import ModelError
 from ctatlas.inference.nnunet.engine import restored_logits
 from ctatlas.inference.nnunet.export import Restored
+from ctatlas.inference.nnunet.logits import Windowing
 from ctatlas.inference.route import Route
 from ctatlas.kernels.boxes import Box
 from ctatlas.models import Model, ModelCard
@@ -36,7 +37,8 @@ def look(volume: Volume, model: Model, *, progress: Progress = SILENT) -> Restor
     """
     turned = volume.reoriented(model.card.input.orientation)
     x, y, z = turned.grid.spacing_mm
-    return restored_logits(turned.array.transpose(2, 1, 0)[None], (z, y, x), _networks(model), progress=progress)
+    image, how = turned.array.transpose(2, 1, 0)[None], Windowing(step=1 - model.card.window.overlap)
+    return restored_logits(image, (z, y, x), _networks(model), how=how, progress=progress)
 
 
 def named(labels: np.ndarray, model: Model, grid: Grid) -> Segmentation:

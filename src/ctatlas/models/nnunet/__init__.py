@@ -1,8 +1,8 @@
 """Model folders of nnU-Net version 2, read without its package and without running anything in them.
 
 `plans` and `dataset` read the two JSON files, `folder` finds them, the folds and the checkpoints, `networks` builds
-the networks that plans tell and gives them their weights, `card` makes the model card. `ctatlas.inference.nnunet` runs
-them.
+the networks that plans tell and gives them their weights, `card` makes the model card, with what a `note` beside the
+plans adds. `ctatlas.inference.nnunet` runs them.
 """
 
 from ctatlas.models.nnunet.card import nnunet_card

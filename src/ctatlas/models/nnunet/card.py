@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from pydantic import ValidationError
+
 from ctatlas.anatomy import structure_called
 from ctatlas.errors import ModelError
 from ctatlas.hashing import sha256_file, sha256_json
@@ -12,6 +14,7 @@ from ctatlas.models.cards import Channel, Input, ModelCard, OutputClass, Weights
 from ctatlas.models.nnunet.dataset import BACKGROUND, DATASET_FILE
 from ctatlas.models.nnunet.folder import NnunetFolder, open_folder
 from ctatlas.models.nnunet.networks import beside
+from ctatlas.models.nnunet.note import read_note
 from ctatlas.models.nnunet.plans import PLANS_FILE, Configuration, Plans
 
 _ANY = (-1e30, 1e30)
@@ -35,22 +38,35 @@ def nnunet_card(folder: NnunetFolder) -> ModelCard:
     ModelError
         When the configuration can't be run here, or no fold is trained to its end.
     """
+    try:
+        return _card(folder)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ModelError(f"{folder.path}: no model can be made of it: {faults}") from None
+
+
+def _card(folder: NnunetFolder) -> ModelCard:
     plans, chosen, dataset = folder.plans, folder.chosen, folder.dataset
     spacing = chosen.spacing if len(chosen.spacing) == 3 else (plans.first_spacing, *chosen.spacing)
     patch = chosen.patch_size if len(chosen.patch_size) == 3 else (1, *chosen.patch_size)
     z, y, x = (spacing[axis] for axis in plans.transpose_backward)
     c, b, a = (patch[axis] for axis in plans.transpose_backward)
     regions, trainer = dataset.has_regions, folder.trainer or "nnU-Net"
+    note = read_note(folder.path)
+    lies = note.orientation or READERS.get(plans.image_reader_writer, "LPS")
+    told = f"nnU-Net {folder.configuration} of {folder.dataset_name}, trained by {trainer}; scans are turned to {lies}"
     return ModelCard(
         name=f"nnunet/{_slug(folder.dataset_name) or 'model'}.{_slug(folder.configuration)}",
         version=_slug(folder.trainer) or "1",
-        license=_LICENSE,
-        description=f"nnU-Net {folder.configuration} of {folder.dataset_name}, trained by {trainer}",
-        not_for="clinical use",
+        license=note.license or _LICENSE,
+        commercial_use=note.commercial_use,
+        description=note.description or told,
+        not_for=note.not_for or "clinical use",
+        citation=note.citation,
         pipeline="nnunet",
         input=Input(
             spacing_mm=(x, y, z),
-            orientation=READERS.get(plans.image_reader_writer, "LPS"),
+            orientation=lies,
             channels=tuple(_channel(plans, chosen, number) for number in range(len(dataset.channel_names))),
         ),
         window=Window(shape=(a, b, c)),
