@@ -99,7 +99,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 def measured(seed: int, number: int, mistakes: dict[str, RibMistake]) -> Iterator[dict[str, Any]]:
     """Measure every mistake on one cage, before and after, with the scan and without."""
-    spacing = [(2.5, 2.4, 2.6), (2.0, 2.1, 3.5), (2.2, 2.3, 2.0), (2.6, 2.4, 4.0)][number % 4]
+    spacing = [(2.9, 2.8, 3.1), (2.6, 2.7, 3.5), (2.8, 2.9, 2.5), (2.6, 2.5, 4.0)][number % 4]
     truth = make_rib_cage(draw_rib_cage(seed, number, spacing_mm=spacing))
     for at, (name, mistake) in enumerate(mistakes.items()):
         given = mistake(truth, np.random.default_rng([seed, number, at]))
@@ -120,18 +120,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cages", type=int, default=20)
     parser.add_argument("--seed", type=int, default=41)
-    parser.add_argument("--only", help="one mistake by the beginning of its name")
+    parser.add_argument("--first", type=int, default=0, help="number of the first cage")
+    parser.add_argument("--only", action="append", help="a mistake by the beginning of its name; several times")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     every: dict[str, RibMistake] = {"none (intact)": unchanged, **MISTAKES, "all of these at once": all_at_once}
-    mistakes = {name: each for name, each in every.items() if not asked.only or name.startswith(asked.only)}
+    mistakes = {name: each for name, each in every.items() if not asked.only or name.startswith(tuple(asked.only))}
     rows = []
-    for number in range(asked.cages):
+    for number in range(asked.first, asked.first + asked.cages):
         for row in measured(asked.seed, number, mistakes):
             rows.append(row)
             print(json.dumps({key: row[key] for key in ("cage", "mistake")}), _short(row), flush=True)
-    if asked.out:
-        asked.out.write_text(json.dumps(rows, indent=1) + "\n")
+            if asked.out:
+                asked.out.write_text(json.dumps(rows, indent=1) + "\n")
     memory_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"\n{asked.cages} cages, seed {asked.seed}; largest memory {memory_gb:.1f} GB")
     for line in table(rows):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from ctatlas.anatomy_rules import Tidied, apply_rules, rules_of
+from ctatlas.anatomy_rules.ribs import Steps, repair_ribs
 from ctatlas.errors import ModelError
 from ctatlas.inference import (
     AS_ITS_CARD_SAYS,
@@ -23,6 +24,7 @@ from ctatlas.inference import (
 from ctatlas.models import Model, ModelCard
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import Extras, Found, Naming
+from ctatlas.results.repairing import repair_report
 from ctatlas.volume import Segmentation, Volume, turn_between
 
 if TYPE_CHECKING:
@@ -40,16 +42,18 @@ def find(
     extras: Extras,
     view: View = AS_ITS_CARD_SAYS,
     keep_network: bool = False,
+    steps: Steps | None = None,
     progress: Progress = SILENT,
 ) -> Found:
     """Find the structures of a scan in memory, under canonical names, with the extras that need the network.
 
     All is done in one order of axes and then turned back, so that how a scan was stored changes no voxel. A `view`
-    alters how the network is shown the scan; with `keep_network` its probabilities on its own grid are kept.
+    alters how the network is shown the scan; with `keep_network` its probabilities on its own grid are kept; by `steps`
+    ribs and vertebrae are repaired.
     """
     scene = Scene(scan.reoriented(_ORIENTATION))
     one = _alone(scene, model, extras, view=view, keep_network=keep_network, progress=progress)
-    return _turned_back(one, naming, scan)
+    return _turned_back(_with_ribs(one, scene, steps), naming, scan)
 
 
 def find_together(
@@ -59,6 +63,7 @@ def find_together(
     naming: Naming,
     extras: Extras,
     how: How = "mean",
+    steps: Steps | None = None,
     progress: Progress = SILENT,
 ) -> Found:
     """Find the structures of a scan in memory with several models.
@@ -75,6 +80,8 @@ def find_together(
     how : "mean" or "union"
         Decide by the mean probability of the models that know a structure, then tidy by the rules of all; or take each
         structure from the first model that has it, decided and tidied as by that model alone.
+    steps : Steps, optional
+        How ribs and vertebrae are repaired in what they find together; not at all by default.
     progress : Progress, optional
 
     Returns
@@ -90,7 +97,7 @@ def find_together(
     _refuse_twins([model.card for model in models])
     scene = Scene(scan.reoriented(_ORIENTATION))
     whole, members = _WAYS[how].find(scene, models, extras, progress)
-    found = _turned_back(whole, naming, scan)
+    found = _turned_back(_with_ribs(whole, scene, steps), naming, scan)
     return replace(
         found, members={name: _turned_back(one, naming.known_to(one.names), scan) for name, one in members.items()}
     )
@@ -115,6 +122,7 @@ class _Tidy:
     inferred: Inferred
     tidied: Tidied
     disagreement: np.ndarray | None = None
+    rib_repair: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,6 +156,15 @@ def _tidy(inferred: Inferred, card: ModelCard, progress: Progress) -> _Tidy:
     tidied = apply_rules(inferred.segmentation, rules_of(card))
     progress.advance()
     return _Tidy(inferred, tidied)
+
+
+def _with_ribs(one: _Tidy, scene: Scene, steps: Steps | None) -> _Tidy:
+    """Repair ribs and vertebrae, where that is asked for."""
+    if steps is None:
+        return one
+    found = repair_ribs(one.tidied.segmentation, hu=scene.volume.array, steps=steps)
+    tidied = Tidied(found.segmentation, (*one.tidied.findings, *found.findings))
+    return replace(one, tidied=tidied, rib_repair=repair_report(found, steps))
 
 
 Whole = tuple[_Tidy, Mapping[str, _Tidy]]
@@ -222,4 +239,5 @@ def _turned_back(one: _Tidy, naming: Naming, scan: Volume) -> Found:
         tuple(each for each in one.tidied.findings if each.structure in naming.needed),
         inferred.why_nothing,
         None if one.disagreement is None else back.array(one.disagreement),
+        rib_repair=one.rib_repair,
     )

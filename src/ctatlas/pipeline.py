@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctatlas.anatomy_rules.ribs import Steps
 from ctatlas.finding import How, card_together, find, find_together
 from ctatlas.hashing import sha256_json
 from ctatlas.models import Model, ModelCard, card, load, preset_card
@@ -97,12 +98,15 @@ class Team:
     preset : str, optional
         Whose settings they are run with.
     backend : str, optional
+    steps : Steps, optional
+        How ribs and vertebrae are repaired in what they find.
     """
 
     models: tuple[str, ...]
     how: How = "mean"
     preset: str | None = None
     backend: str | None = None
+    steps: Steps | None = None
 
     @property
     def cards(self) -> list[ModelCard]:
@@ -118,8 +122,10 @@ class Team:
         """Find the structures of a scan in memory."""
         models = networks(self.models, self.preset, self.backend)
         if len(models) == 1:
-            return find(scan, models[0], naming=naming, extras=extras, progress=progress)
-        return find_together(scan, models, naming=naming, extras=extras, how=self.how, progress=progress)
+            return find(scan, models[0], naming=naming, extras=extras, steps=self.steps, progress=progress)
+        return find_together(
+            scan, models, naming=naming, extras=extras, how=self.how, steps=self.steps, progress=progress
+        )
 
 
 def segment_to_folder(

@@ -27,6 +27,7 @@ from ctatlas.commands import (
     nnunet,
     predict,
     release,
+    repair,
     revise,
     segment,
     status,
@@ -37,7 +38,7 @@ from ctatlas.errors import CtatlasError
 
 # heading -> name -> module; the module's function of that name is the command, its `app` a group of commands
 HEADINGS = {
-    "Scans": {"segment": segment, "convert": convert, "deidentify": deidentify, "demo": demo},
+    "Scans": {"segment": segment, "convert": convert, "repair": repair, "deidentify": deidentify, "demo": demo},
     "Atlas": {
         "init": init,
         "add": add,

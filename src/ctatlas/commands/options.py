@@ -33,6 +33,20 @@ Repair = Annotated[
     flag("--repair", text="Resample a scan that is tilted or sheared, incomplete or unevenly spaced."),
 ]
 
+# Of the repair of ribs and vertebrae
+WithoutSteps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="STEP",
+        help="Leave out a step of the repair of ribs: vertebrae, sides, fragments, numbers, gaps or joints.",
+    ),
+]
+RepairLengths = Annotated[
+    list[str] | None,
+    typer.Option("--repair-length", metavar="STEP.NAME=MM", help="Repair ribs by another length: joints.reach_mm=50."),
+]
+
 # Of the steps of an atlas
 AtlasFolder = Annotated[Path, typer.Argument(metavar="ATLAS", help="An atlas folder, made by 'ctatlas init'.")]
 Cases = Annotated[

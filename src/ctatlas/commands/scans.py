@@ -134,6 +134,7 @@ def _task(source: ScanSource, folder: Path, job: Job, *, cards: Sequence[ModelCa
             "structures": {naming.file_names[name]: list(parts) for name, parts in naming.parts.items()},
             "choices": source.choices.record(),
             "writes": list(makes),
+            **({"rib_repair": job.team.steps.model_dump(mode="json")} if job.team.steps else {}),
             **({"seg_type": job.extras.seg_type} if job.extras.dicom_seg else {}),
         },
         makes=makes,

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ctatlas.commands.options import AsJson, Debug, DryRun, OnBackend, Phase, Quiet, Repair, Series, Workers, flag
+from ctatlas.commands.console import tell
+from ctatlas.commands.options import (
+    AsJson,
+    Debug,
+    DryRun,
+    OnBackend,
+    Phase,
+    Quiet,
+    Repair,
+    RepairLengths,
+    Series,
+    WithoutSteps,
+    Workers,
+    flag,
+)
+
+if TYPE_CHECKING:
+    from ctatlas.models.tasks import Task
 
 SegType = Literal["binary", "labelmap"]
 EXAMPLE = "ctatlas segment scan.nii.gz out --statistics --preview"
@@ -35,6 +53,19 @@ def segment(
             "decides, and disagreement.nii.gz shows where they differ.",
         ),
     ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="A task whose model of nnU-Net is here, such as autoorgan/ribs; of several each gives its structures.",
+        ),
+    ] = None,
+    repair_ribs: Annotated[
+        bool, flag("--repair-ribs", text="Repair ribs and vertebrae, whatever the model; done after autoorgan/ribs.")
+    ] = False,
+    without: WithoutSteps = None,
+    repair_length: RepairLengths = None,
     keep_models: Annotated[
         bool, flag("--keep-models", text="Of several models also what each finds by itself, in OUT/models/.")
     ] = False,
@@ -87,19 +118,25 @@ def segment(
     Of many scans, one that fails does not stop the others: it is a row in OUT/failures.csv, and the exit code is 3.
     """
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
+    from ctatlas.commands.repair import steps_from
     from ctatlas.commands.scans import Job, foretold, say_scans, tasks_of
+    from ctatlas.finding import How
     from ctatlas.pipeline import Team
     from ctatlas.results import Extras
     from ctatlas.volume import Choices
 
-    models = tuple(dict.fromkeys(model or ["ctatlas/base"]))
+    asked = tasks_asked(task or [])
+    models = tuple(dict.fromkeys([*asked, *(model or ([] if asked else ["ctatlas/base"]))]))
+    how: How = "union" if asked else "mean"
+    wants_ribs = repair_ribs or any(each.repairs_ribs for each in asked.values())
+    steps = steps_from(without, repair_length) if wants_ribs else None
     extras = Extras(
         combined=combined,
         statistics=statistics,
         preview=preview,
         probabilities=save_probabilities,
         entropy=save_entropy,
-        disagreement=len(models) > 1,
+        disagreement=len(models) > 1 and how == "mean",
         members=keep_models and len(models) > 1,
         dicom_seg=dicom_seg or seg_type is not None,
         rtstruct=rtstruct,
@@ -107,10 +144,23 @@ def segment(
         seg_type=seg_type or "binary",
     )
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    team = Team(models, preset=preset, backend=backend)
+    team = Team(models, how, preset=preset, backend=backend, steps=steps)
     job = Job(source, out, team, names or None, label_set, extras, Choices(series, phase, repair))
     tasks = tasks_of(job)
     if dry_run:
         say_plan(tasks, foretold(job), as_json=json)
         return
     raise typer.Exit(run_tasks(tasks, out, Manner(workers, as_json=json, quiet=quiet, debug=debug), say_scans))
+
+
+def tasks_asked(words: Sequence[str]) -> dict[str, Task]:
+    """Return the tasks that somebody asked for, by their names, and say what is to be said."""
+    from ctatlas.models.tasks import task_called
+
+    found: dict[str, Task] = {}
+    for word in (word.strip() for text in words for word in text.split(",") if word.strip()):
+        asked = task_called(word)
+        if asked.remark:
+            tell(asked.remark)
+        found[asked.task.name] = asked.task
+    return found

@@ -12,6 +12,7 @@ from ctatlas.models.kinds import loader
 from ctatlas.models.model import Model
 from ctatlas.models.nnunet import model_folders, nnunet_card, open_folder
 from ctatlas.models.records import RECORD_FILE, Record, read_record, with_recorded_hash
+from ctatlas.models.tasks import installed_tasks, task_folder, tasks
 from ctatlas.settings import settings
 
 # Why a public checkpoint can't be run.
@@ -80,10 +81,21 @@ def _of_nnunet(folder: Path) -> ModelCard:
     made = nnunet_card(open_folder(folder))
     record = read_record(folder.parent)
     if record is None:
-        return made
+        return _as_task(made, folder)
     name = next((name for name, path in _installed(folder.parent, record).items() if path == folder), made.name)
     said = {"name": name, "license": record.license or made.license, "commercial_use": record.commercial_use}
     return made.model_copy(update=said)
+
+
+def _as_task(made: ModelCard, folder: Path) -> ModelCard:
+    """Name a folder that lies in nnU-Net's results after the task that it is a model of, if it is one."""
+    for name, place in installed_tasks().items():
+        if place.resolve() == folder.resolve():
+            task = tasks()[name]
+            return made.model_copy(
+                update={"name": name, "license": task.license, "commercial_use": task.commercial_use}
+            )
+    return made
 
 
 def _installed(folder: Path, record: Record) -> dict[str, Path]:
@@ -102,6 +114,9 @@ def _folder(name_or_path: str | Path) -> Path:
         path = Path(name_or_path)
         if (path / CARD_FILE).is_file() or model_folders(path):
             return path
+    if (task := tasks().get(str(name_or_path))) is not None:
+        task_folder(task)  # says what is wrong with the one that is there
+        raise ModelError(f"{task.name}: {task.how_to_install}")
     if (public := entries().get(str(name_or_path))) is not None:
         raise ModelError(f"{public.name}: {_WHY_NOT[public.use].format(public.name)}")
     raise ModelError(
@@ -122,7 +137,7 @@ def _folders() -> dict[str, Path]:
             with suppress(ModelError):
                 if (record := read_record(path.parent)) is not None:
                     found = found | _installed(path.parent, record) | found  # who is known keeps both place and folder
-    return found
+    return found | installed_tasks() | found
 
 
 def _name(path: Path) -> str:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ctatlas.anatomy import label_set
 from ctatlas.errors import ModelError
 from ctatlas.models import registry
 from ctatlas.models.cards import CARD_FILE, ModelCard, read_card
 from ctatlas.models.catalogue import Entry, entries
 from ctatlas.models.nnunet import open_folder
 from ctatlas.models.records import read_record
+from ctatlas.models.tasks import Task, task_folder, tasks
 from ctatlas.settings import settings
 
 State = Literal["bundled", "installed", "not installed", "broken", "not run here"]
@@ -44,10 +46,11 @@ class Listed:
 
 
 def list_models() -> list[Listed]:
-    """Return bundled and installed models, then the public checkpoints that are not here."""
+    """Return bundled and installed models, then the tasks and the public checkpoints that are not here."""
     here = [_here(name, registry.folder_of(name)) for name in registry.model_names()]
     known = {each.name for each in here}
-    return [*here, *(_elsewhere(entry) for entry in entries().values() if entry.name not in known)]
+    lacking = [_lacking(task) for task in tasks().values() if task.name not in known]
+    return [*here, *lacking, *(_elsewhere(entry) for entry in entries().values() if entry.name not in known)]
 
 
 def _here(name: str, folder: Path) -> Listed:
@@ -75,9 +78,22 @@ def _of_card(card: ModelCard, folder: Path, *, bundled: bool) -> Listed:
 def _of_nnunet(name: str, folder: Path) -> Listed:
     """List an installed folder of nnU-Net by its labels, without reading its weights."""
     record = read_record(folder.parent)
-    license_, commercial = (record.license, record.commercial_use) if record else ("", "unknown")
+    terms = record or tasks().get(name)
+    license_, commercial = (terms.license, terms.commercial_use) if terms else ("", "unknown")
     n = len(open_folder(folder).dataset.classes)
     return Listed(name, "1", "installed", n, 0, license_, commercial)
+
+
+def _lacking(task: Task) -> Listed:
+    """List a task without a model, or with one that isn't of it."""
+    state: State = "not installed"
+    note = task.how_to_install
+    try:
+        task_folder(task)
+    except ModelError as error:
+        state, note = "broken", str(error)
+    n = len(label_set(task.label_set).labels)
+    return Listed(task.name, str(task.number), state, n, 0, task.license, task.commercial_use, note)
 
 
 def _elsewhere(entry: Entry) -> Listed:

@@ -70,6 +70,8 @@ class Found:
         Where several models differ.
     members : mapping of str to Found
         What each of several models finds by itself, by the name on its card.
+    rib_repair : mapping of str to object
+        What the repair of ribs and vertebrae tells (`repair_report`); empty where none was asked for.
     """
 
     segmentation: Segmentation
@@ -80,6 +82,7 @@ class Found:
     why_nothing: str = ""
     disagreement: np.ndarray | None = None
     members: Mapping[str, Found] = field(default_factory=dict)
+    rib_repair: Mapping[str, object] = field(default_factory=dict)
 
 
 def expected_files(
@@ -156,6 +159,7 @@ def write_results(
         "why_nothing": found.why_nothing,
         "repairs": list(scan.facts.repairs),
         "notes": list(scan.facts.notes),
+        **({"rib_repair": dict(found.rib_repair)} if found.rib_repair else {}),
     }
     write(found.segmentation.rename(names), folder / "segmentations")
     if extras.combined:

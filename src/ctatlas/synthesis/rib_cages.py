@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cc3d
 import numpy as np
 from scipy import ndimage
 
@@ -114,7 +115,16 @@ def _painted(plan: PhantomPlan, bones: dict[str, list[Shape]]) -> tuple[np.ndarr
             better = depth > deepest[box]
             labels[box][better] = number
             deepest[box][better] = depth[better]
-    return labels, deepest
+    return _whole(labels), deepest
+
+
+def _whole(labels: np.ndarray) -> np.ndarray:
+    """Keep the largest piece of each bone: specks come of parting bones by depth."""
+    pieces = cc3d.connected_components(labels, connectivity=26)
+    counts, owners = np.bincount(pieces.ravel(order="K")), np.zeros(int(pieces.max()) + 1, dtype=np.uint8)
+    owners[pieces] = labels
+    largest = [int(np.flatnonzero(owners == n)[np.argmax(counts[owners == n])]) for n in np.unique(owners[1:])]
+    return np.asarray(np.where(np.isin(pieces, largest), labels, np.uint8(0)))
 
 
 def _with_bone(hu: np.ndarray, labels: np.ndarray, depth_mm: np.ndarray, plan: PhantomPlan) -> np.ndarray:

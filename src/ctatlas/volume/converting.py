@@ -115,7 +115,7 @@ def convert_scan(
     """
     for written in (file, data_file(file)):
         if written is not None:
-            _refuse_to_replace(written, overwrite=overwrite)
+            refuse_to_replace(written, overwrite=overwrite)
     progress.stage("read", 1)
     scan = source.read()
     progress.stage("write", 1)
@@ -148,7 +148,7 @@ def convert_masks(
     ScanError, OutputError
         When it cannot be read without guessing, or not written.
     """
-    _refuse_to_replace(file, overwrite=overwrite and kind != FOLDER_OF_MASKS)
+    refuse_to_replace(file, overwrite=overwrite and kind != FOLDER_OF_MASKS)
     progress.stage("read", 1)
     scan, place = (reference.read(), reference.path) if reference else (None, None)
     found = read_segmentation(source, scan=scan, source=place, label_set=label_set)
@@ -159,7 +159,7 @@ def convert_masks(
     return {"kind": "masks", "to": kind, "file": str(file), **_geometry(found.grid), **told}
 
 
-def _refuse_to_replace(file: Path, *, overwrite: bool) -> None:
+def refuse_to_replace(file: Path, *, overwrite: bool) -> None:
     """Refuse to write over files, and to mix masks with those that lie in a folder."""
     stands = any(file.iterdir()) if file.is_dir() else file.exists()
     if stands and not overwrite:

@@ -187,3 +187,12 @@ def test_all_ribs_off_by_one_against_the_vertebrae_are_renumbered_and_doubted(ca
 def test_wrong_steps_are_refused(call: dict[str, object], says: str) -> None:
     with pytest.raises(ModelError, match=says):
         changed_steps(**call)  # type: ignore[arg-type]
+
+
+def test_noise_is_left_alone_and_said(cage: RibCage) -> None:
+    rng = np.random.default_rng(7)
+    noise = np.asfortranarray(rng.integers(0, len(cage.names) + 1, cage.grid.shape).astype(np.uint8))
+    given = cage.labelled(noise).segmentation
+    found = repair_ribs(given)
+    assert found.segmentation is given
+    assert "noise" in found.doubts[0]

@@ -18,6 +18,7 @@ from ctatlas.anatomy_rules.ribs.steps import Fragments
 
 CRUMB_MM = 12.0  # shorter pieces point nowhere: a rib is about that thick
 AT_SPINE_MM = 60.0  # a rib whose end is this near to a vertebra's body has its head, or lacks only that
+AT_MOST_STEMS = 8  # of one name, the largest: of more nothing can be made
 OVERLAP_MM = 24.0  # nearer whole slices: the ends lie side by side where a rib was cut aslant
 CLOSE_MM = 8.0  # no rib lies between nearer ends
 ANOTHER_NUMBER_MM = 8.0  # of a way that two pieces of one number have ahead of others
@@ -122,10 +123,12 @@ def chains_of(
     """
     bodies = KDTree(np.concatenate(spine.bodies_mm))
     stems, crumbs = [], []
+    n_stems: dict[str, int] = defaultdict(int)
     for each in ribs:
-        line = line_of(each, spacing_mm)
-        if line.length_mm >= CRUMB_MM:
+        line = line_of(each, spacing_mm) if float(np.ptp(each.points_mm, axis=0).max()) >= CRUMB_MM / 2 else None
+        if line is not None and line.length_mm >= CRUMB_MM and n_stems[each.name] < AT_MOST_STEMS:
             stems.append(_Stem(each, line, *_spinal_end(line, bodies, spine)))
+            n_stems[each.name] += 1
         else:
             crumbs.append(each)
     groups = _linked(stems, step) if step.on else [([stem], []) for stem in stems]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ctatlas.volume import Grid, Segmentation
 
+AT_MOST_PIECES = 1000  # of all ribs, or all vertebrae; more are noise, not bones
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
@@ -54,16 +56,18 @@ def vertebra_names() -> tuple[str, ...]:
 def pieces_of(segmentation: Segmentation, names: Iterable[str]) -> list[Piece]:
     """Take structures apart into connected pieces; the largest of each structure comes first.
 
-    One pass over a label layer finds all boxes, so that memory follows the largest structure, not the scan.
+    One pass over a label layer finds all boxes, so that memory follows the largest structure, not the scan. Where there
+    are more than `AT_MOST_PIECES` the list ends with as many and one.
     """
-    grid, found = segmentation.grid, []
+    grid = segmentation.grid
+    found: list[Piece] = []
     boxes = _boxes(segmentation)
     for name in names:
         box = boxes.get(name)
-        if box is not None:
+        if box is not None and len(found) <= AT_MOST_PIECES:
             voxels = _connected(segmentation.within(name, box), box)
             found += [piece(name, each, grid) for each in sorted(voxels, key=len, reverse=True)]
-    return found
+    return found[: AT_MOST_PIECES + 1]
 
 
 def piece(name: str, voxels: np.ndarray, grid: Grid, *, origin: str = "") -> Piece:
@@ -144,6 +148,12 @@ def _boxes(segmentation: Segmentation) -> dict[str, Box]:
 def _connected(mask: np.ndarray, box: Box) -> Iterator[np.ndarray]:
     """Yield the voxels of each connected piece of a mask in a box, (n, 3) int32 of the grid."""
     labels = label_components(mask)
+    counts = np.bincount(labels.ravel(order="K"))
+    if len(counts) > AT_MOST_PIECES + 2:  # noise: its largest pieces tell enough
+        counts[0] = 0
+        keep = np.zeros(len(counts), dtype=bool)
+        keep[np.argpartition(counts, -AT_MOST_PIECES - 1)[-AT_MOST_PIECES - 1 :]] = True
+        labels = np.where(keep[labels], labels, 0)
     voxels = np.argwhere(labels)
     owner = labels[tuple(voxels.T)]
     order = np.argsort(owner, kind="stable")

@@ -15,7 +15,7 @@ from ctatlas.anatomy_rules.ribs.chains import Chain, chains_of
 from ctatlas.anatomy_rules.ribs.doubts import doubts
 from ctatlas.anatomy_rules.ribs.filling import attached_gap_mm, bridge, joint
 from ctatlas.anatomy_rules.ribs.numbers import numbered, renamed
-from ctatlas.anatomy_rules.ribs.pieces import Piece, flat_index, pieces_of, rib_names, vertebra_names, ways_mm, written
+from ctatlas.anatomy_rules.ribs.pieces import AT_MOST_PIECES, Piece, flat_index, pieces_of, rib_names, vertebra_names, ways_mm, written
 from ctatlas.anatomy_rules.ribs.sides import on_their_sides
 from ctatlas.anatomy_rules.ribs.spine import Spine, spine_of
 from ctatlas.anatomy_rules.ribs.steps import Joints, Steps, rib_steps
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ctatlas.volume import Segmentation
 
 NO_SPINE = "fewer than two vertebrae are in view: ribs stay as they are"
+SCATTERED = f"more than {AT_MOST_PIECES} pieces of ribs or vertebrae, which is noise: all stay as they are"
 SACRUM = ("sacrum", "vertebrae_S1")
 
 
@@ -98,6 +99,8 @@ def repair_ribs(segmentation: Segmentation, *, hu: np.ndarray | None = None, ste
     """
     wanted = steps or rib_steps()
     ribs, vertebrae = pieces_of(segmentation, rib_names()), pieces_of(segmentation, vertebra_names())
+    if max(len(ribs), len(vertebrae)) > AT_MOST_PIECES:
+        return Repaired(segmentation, doubts=(SCATTERED,))
     spacing, kept = segmentation.grid.spacing_mm, vertebrae
     findings: list[Finding] = []
     if wanted.vertebrae.on:
