@@ -15,7 +15,16 @@ from ctatlas.anatomy_rules.ribs.chains import Chain, chains_of
 from ctatlas.anatomy_rules.ribs.doubts import doubts
 from ctatlas.anatomy_rules.ribs.filling import attached_gap_mm, bridge, joint
 from ctatlas.anatomy_rules.ribs.numbers import numbered, renamed
-from ctatlas.anatomy_rules.ribs.pieces import AT_MOST_PIECES, Piece, flat_index, pieces_of, rib_names, vertebra_names, ways_mm, written
+from ctatlas.anatomy_rules.ribs.pieces import (
+    AT_MOST_PIECES,
+    Piece,
+    flat_index,
+    pieces_of,
+    rib_names,
+    vertebra_names,
+    ways_mm,
+    written,
+)
 from ctatlas.anatomy_rules.ribs.sides import on_their_sides
 from ctatlas.anatomy_rules.ribs.spine import Spine, spine_of
 from ctatlas.anatomy_rules.ribs.steps import Joints, Steps, rib_steps
