@@ -64,8 +64,12 @@ def calls(notes: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 
 
-def voxels(path: Path) -> np.ndarray:
-    return np.asanyarray(nib.load(path).dataobj)
+def voxels(path: Path, orientation: str = "RAS") -> np.ndarray:
+    """Read voxels in an order of axes that does not depend on how they are stored."""
+    image = nib.load(path)
+    stored = nib.orientations.io_orientation(image.affine)
+    turn = nib.orientations.ornt_transform(stored, nib.orientations.axcodes2ornt(orientation))
+    return np.asanyarray(image.as_reoriented(turn).dataobj)
 
 
 def test_a_folder_becomes_raw_data_and_is_planned(
@@ -84,6 +88,8 @@ def test_a_folder_becomes_raw_data_and_is_planned(
     theirs, ours = voxels(pairs / "labelsTr" / "p1.nii.gz"), voxels(raw / "labelsTr" / "p1.nii.gz")
     assert np.array_equal(ours, np.select([theirs == 3, theirs == 7], [1, 2]))
     assert np.array_equal(voxels(raw / "imagesTr" / "p1_0000.nii.gz"), voxels(pairs / "imagesTr" / "p1.nii.gz"))
+    for path in (raw / "imagesTr" / "p1_0000.nii.gz", raw / "labelsTr" / "p1.nii.gz"):
+        assert nib.aff2axcodes(nib.load(path).affine) == ("L", "P", "S"), "all lie alike, however they were stored"
     held = [fold["val"] for fold in json.loads((raw / "splits_final.json").read_text())]
     assert sorted(name for some in held for name in some) == ["p0", "p1", "p2"]
 
@@ -126,7 +132,7 @@ def test_an_atlas_becomes_raw_data(ctatlas: Terminal, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     raw = tmp_path / "nnUNet_raw" / "Dataset501_Phantoms"
     assert json.loads((raw / "dataset.json").read_text())["labels"] == {"background": 0, "liver": 1, "kidneys": 2}
-    truth = made.truth[made.place().case]
+    truth = made.truth[made.place().case].reoriented("RAS")
     found = voxels(raw / "labelsTr" / f"{made.place().case}.nii.gz")
     assert np.array_equal(found == 1, truth.mask("liver"))
     assert np.array_equal(found == 2, truth.mask("kidney_left") | truth.mask("kidney_right"))

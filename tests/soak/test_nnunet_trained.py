@@ -19,6 +19,7 @@ pytestmark = pytest.mark.soak
 
 SHAPE = (48, 46, 44)
 SPACING = (1.5, 1.5, 1.5)
+RAS = np.diag([1.5, 1.5, 1.5, 1.0])
 SHORT = Path(__file__).parents[1] / "support" / "nnunet_short"
 FOLDER = "nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres"
 
@@ -54,8 +55,9 @@ def test_what_nnunet_trains_finds_here_what_it_finds_there(tmp_path: Path) -> No
     source, home = tmp_path / "toy", tmp_path / "nnunet"
     for number in range(5):
         hu, labels = toy(number)
-        write_scan(source / "imagesTr" / f"toy_{number}.nii.gz", hu, SPACING)
-        write_scan(source / "labelsTr" / f"toy_{number}.nii.gz", labels, SPACING)
+        affine = RAS if number % 2 else None  # the source's files don't lie alike; what is made of them does
+        write_scan(source / "imagesTr" / f"toy_{number}.nii.gz", hu, SPACING, affine=affine)
+        write_scan(source / "labelsTr" / f"toy_{number}.nii.gz", labels, SPACING, affine=affine)
     (source / "labels.json").write_text(json.dumps({"1": "liver", "2": "spleen"}))
     scan = write_scan(tmp_path / "new" / "case_0000.nii.gz", toy(99)[0], SPACING)
     ours = (sys.executable, "-m", "ctatlas")

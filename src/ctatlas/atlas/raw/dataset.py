@@ -31,6 +31,7 @@ STEP = "nnunet-raw"
 STEP_VERSION = 1
 ENDING = ".nii.gz"
 SPLITS = "splits_final.json"
+ORIENTATION = "LPS"  # of all scans, as `segment` shows them to a model of nnU-Net that says nothing else
 _SHOWN = 8
 
 
@@ -172,6 +173,7 @@ def _write_pair(
     progress.stage("read", 1)
     scan, told = masks.read()
     progress.stage("write", 2)
+    scan, told = scan.reoriented(ORIENTATION), told.reoriented(ORIENTATION)
     whole = Segmentation.from_masks(scan.grid, ((name, _union(told, name)) for name in labels))
     for name in names:
         (out / name).parent.mkdir(exist_ok=True)
