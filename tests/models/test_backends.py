@@ -12,7 +12,7 @@ import torch
 
 from ctatlas.errors import ModelError
 from ctatlas.models import load
-from ctatlas.models.backends import processor
+from ctatlas.models.backends import cpu
 from ctatlas.models.backends.torch import TorchNetwork
 from ctatlas.models.conversion import onnx_bytes
 from ctatlas.models.engines import NAMES, RUNS, chosen
@@ -60,7 +60,7 @@ def test_a_transformer_under_a_steered_head_converts() -> None:
     np.testing.assert_allclose(again, whole[:1], rtol=0, atol=1e-4 * whole.std())
 
 
-@pytest.mark.skipif(not processor.instructions() & {"avx512_bf16", "amx_bf16"}, reason="this processor has no bfloat16")
+@pytest.mark.skipif(not cpu.instructions() & {"avx512_bf16", "amx_bf16"}, reason="this processor has no bfloat16")
 @pytest.mark.parametrize("name", BF16)
 def test_bfloat16_is_near_and_is_not_float32(name: str, tmp_path: Path) -> None:
     whole = expected("segresnet")
@@ -73,7 +73,7 @@ def test_bfloat16_is_near_and_is_not_float32(name: str, tmp_path: Path) -> None:
 def test_bfloat16_is_refused_where_it_would_be_imitated(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processor, "instructions", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(cpu, "instructions", lambda: frozenset({"avx2"}))
     with pytest.raises(ModelError, match="this processor has no instructions for bfloat16"):
         load(checkpoint(tmp_path, "segresnet"), name)
 

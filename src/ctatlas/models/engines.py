@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctatlas.errors import ModelError
-from ctatlas.models.backends.processor import need_bf16
+from ctatlas.models.backends.cpu import need_bf16
 from ctatlas.models.cards import ModelCard
 from ctatlas.models.kinds import BACKENDS, TORCH_BACKENDS, backend, torch_backend
 from ctatlas.models.model import Backend
