@@ -13,6 +13,7 @@ from ctatlas.finding import How, card_together, find, find_together
 from ctatlas.hashing import sha256_json
 from ctatlas.models import Model, ModelCard, card, load, preset_card
 from ctatlas.models.engines import backend_of
+from ctatlas.models.text import embedded_card, read_embeddings
 from ctatlas.progress import SILENT, Progress
 from ctatlas.results import Extras, Found, Naming, Origin, check_objects, name_outputs, write_results
 from ctatlas.volume import Segmentation, Volume, read
@@ -100,6 +101,8 @@ class Team:
     backend : str, optional
     steps : Steps, optional
         How ribs and vertebrae are repaired in what they find.
+    embeddings : Path, optional
+        Texts that replace or join the classes of those that are driven by text.
     """
 
     models: tuple[str, ...]
@@ -107,11 +110,32 @@ class Team:
     preset: str | None = None
     backend: str | None = None
     steps: Steps | None = None
+    embeddings: Path | None = None
 
     @property
     def cards(self) -> list[ModelCard]:
-        """Return their cards, as the preset has them."""
-        return [preset_card(card(model), self.preset) for model in self.models]
+        """Return their cards, with the texts given, as the preset has them."""
+        found = [card(model) for model in self.models]
+        if self.embeddings is not None:
+            texts = read_embeddings(self.embeddings)
+            found = [embedded_card(each, texts) for each in found]
+        return [preset_card(each, self.preset) for each in found]
+
+    def load(self) -> tuple[Model, ...]:
+        """Load them once for many scans.
+
+        Raises
+        ------
+        ModelError
+            When a model, its weights, the preset or the file of texts is not there, broken, or of another kind.
+        """
+        loaded = networks(self.models, self.preset, self.backend)
+        if self.embeddings is None:
+            return loaded
+        from ctatlas.models.text.embeddings import embedded_model
+
+        texts = read_embeddings(self.embeddings)
+        return tuple(embedded_model(each, theirs, texts) for each, theirs in zip(loaded, self.cards, strict=True))
 
     @property
     def card(self) -> ModelCard:
@@ -120,7 +144,7 @@ class Team:
 
     def find(self, scan: Volume, *, naming: Naming, extras: Extras, progress: Progress = SILENT) -> Found:
         """Find the structures of a scan in memory."""
-        models = networks(self.models, self.preset, self.backend)
+        models = self.load()
         if len(models) == 1:
             return find(scan, models[0], naming=naming, extras=extras, steps=self.steps, progress=progress)
         return find_together(
@@ -132,7 +156,7 @@ def segment_to_folder(
     folder: Path, progress: Progress, *, source: ScanSource, team: Team, naming: Naming, extras: Extras
 ) -> dict[str, object]:
     """Read one scan, find its structures and write them; return the summary of `write_results`."""
-    networks(team.models, team.preset, team.backend)  # what is wrong with them is told before a scan is read
+    team.load()  # what is wrong with them is told before a scan is read
     progress.stage("read", 1)
     scan = source.read()
     check_objects(scan, extras)

@@ -12,7 +12,7 @@ from ctatlas.commands.cases import Foretold, state_of
 from ctatlas.commands.console import say, say_table, tell
 from ctatlas.errors import OutputError, ScanError
 from ctatlas.execution import Outcome, Task
-from ctatlas.hashing import sha256_json
+from ctatlas.hashing import sha256_file, sha256_json
 from ctatlas.models.engines import backend_of
 from ctatlas.pipeline import STEP_VERSION, Team, segment_to_folder
 from ctatlas.results import NOTICE, Extras, expected_files, name_outputs, no_images
@@ -136,6 +136,7 @@ def _task(source: ScanSource, folder: Path, job: Job, *, cards: Sequence[ModelCa
             "writes": list(makes),
             **({"rib_repair": job.team.steps.model_dump(mode="json")} if job.team.steps else {}),
             **({"seg_type": job.extras.seg_type} if job.extras.dicom_seg else {}),
+            **({"embeddings_sha256": sha256_file(job.team.embeddings)} if job.team.embeddings else {}),
         },
         makes=makes,
     )

@@ -76,6 +76,10 @@ def segment(
             "default: what the model's card says."
         ),
     ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(help="Classes by text for a text-driven model, from 'ctatlas models embed': replaced or added."),
+    ] = None,
     structures: Annotated[
         list[str] | None,
         typer.Option("--structures", "-s", help="Only these, separated by commas; also experimental ones, or 'all'."),
@@ -144,7 +148,7 @@ def segment(
         seg_type=seg_type or "binary",
     )
     names = [name for text in structures or [] for name in text.split(",") if name.strip()]
-    team = Team(models, how, preset=preset, backend=backend, steps=steps)
+    team = Team(models, how, preset=preset, backend=backend, steps=steps, embeddings=embeddings)
     job = Job(source, out, team, names or None, label_set, extras, Choices(series, phase, repair))
     tasks = tasks_of(job)
     if dry_run:

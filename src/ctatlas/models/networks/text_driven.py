@@ -7,6 +7,7 @@ Source: Liu et al., CLIP-Driven Universal Model, ICCV 2023.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import nn
@@ -45,6 +46,13 @@ class UniversalModel(nn.Module):
         bottleneck, maps = self.backbone.features(x)
         parameters = self.parameters_of(self.GAP(bottleneck).flatten(1), classes)
         return dynamic_logits(self.precls_conv(maps), parameters)
+
+    def with_texts(self, embedding: torch.Tensor) -> UniversalModel:
+        """Return the network for other classes (n_classes, n_text) float32; all weights are shared."""
+        other = copy(self)
+        other._buffers = dict(self._buffers)
+        other.organ_embedding = embedding
+        return other
 
     def parameters_of(self, seen: torch.Tensor, classes: Sequence[int] | None = None) -> torch.Tensor:
         """Make the head's weights (n, classes, 153) of what the windows hold (n, 256) and of the classes' texts."""
