@@ -16,7 +16,7 @@ from ctatlas.inference.nnunet.devices import best_device, check_device
 from ctatlas.inference.nnunet.files import Trained, made_of, predict_files, write_beside
 from ctatlas.inference.nnunet.images import orientation_of_reader
 from ctatlas.inference.nnunet.whole import is_whole
-from ctatlas.models.nnunet import Fold
+from ctatlas.models.nnunet import Fold, open_folder
 from ctatlas.models.nnunet.packed import model_at
 from ctatlas.models.nnunet.tree import RESULTS, kept_in, model_folder
 from ctatlas.progress import Progress
@@ -42,8 +42,9 @@ class Wish:
 
     @property
     def trained(self) -> Trained:
-        """Return which networks predict."""
-        return Trained(self.model, self.folds, self.checkpoint, self.device or best_device())
+        """Return which networks predict: unless told, on the best device, what was exported on the CPU."""
+        unless_told = "cpu" if open_folder(self.model).onnx else best_device()
+        return Trained(self.model, self.folds, self.checkpoint, self.device or unless_told)
 
 
 @contextmanager
