@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
+from torch import nn
 
 from ctatlas.errors import InstallError, ModelError
 from ctatlas.models.backends.torch import TorchNetwork
+from ctatlas.models.model import Backend
 from ctatlas.models.networks.swin import relative_position_index, shift_regions
 
 OPSET = 18
@@ -54,6 +57,27 @@ def onnx_bytes(network: TorchNetwork, window: tuple[int, int, int]) -> bytes:
         raise ModelError("can't be written as ONNX: torch gave nothing")
     written: bytes = made.model_proto.SerializeToString()
     return written
+
+
+def mean_of(networks: Sequence[Backend]) -> Backend:
+    """Return networks whose logits are averaged, as the folds of one model, as one."""
+    if len(networks) == 1 or not all(isinstance(each, TorchNetwork) for each in networks):
+        return networks[0]
+    folds = [each for each in networks if isinstance(each, TorchNetwork)]
+    return replace(folds[0], network=_Mean([each.network for each in folds]).eval())
+
+
+class _Mean(nn.Module):
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, x, y, z) → the mean of the logits (n, classes, x, y, z)."""
+        total: torch.Tensor = self.networks[0](x)
+        for network in self.networks[1:]:
+            total = total + network(x)
+        return total / len(self.networks)
 
 
 @contextmanager

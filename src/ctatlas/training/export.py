@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ import typer
 from ctatlas.errors import ModelError
 from ctatlas.hashing import sha256_file
 from ctatlas.models.networks.unet import UNet
+from ctatlas.models.precision import halve_weights
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.loop import TrainConfig
 from ctatlas.training.samples import CHANNELS
@@ -58,22 +59,6 @@ def export(network: UNet, target: Path) -> str:
             f"at most {LARGEST_ERROR} is allowed; not kept"
         )
     return sha256_file(target)
-
-
-def halve_weights(model: Any) -> None:
-    """Store every large float32 weight as float16 with a cast in front of its user; the arithmetic stays float32."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for tensor in model.graph.initializer:
-        weights = numpy_helper.to_array(tensor)
-        if weights.dtype != np.float32 or weights.size < 64:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT, name=f"widen_{name}"))
-    for position, cast in enumerate(casts):
-        model.graph.node.insert(position, cast)
 
 
 def largest_difference(network: UNet, path: Path) -> float:

@@ -45,21 +45,29 @@ def dynamic_logits(maps: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor
     As matrix products, chunk of voxels by chunk, beside which no memory is needed; grouped convolutions want the maps
     repeated for each class, three times over.
     """
-    per_sample = [_sample(each.flatten(1), own) for each, own in zip(maps, parameters, strict=True)]
     n, n_classes = parameters.shape[:2]
-    return torch.stack(per_sample).reshape(n, n_classes, *maps.shape[2:])
+    logits = [_sample(each.flatten(1), own) for each, own in zip(maps, parameters, strict=True)]
+    return (torch.stack(logits) if n > 1 else logits[0][None]).reshape(n, n_classes, *maps.shape[2:])
 
 
 def _sample(maps: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
     """(8, voxels) and (classes, 153) → (classes, voxels)."""
-    n = len(parameters)
+    n, n_voxels = len(parameters), maps.shape[1]
     w1, w2, w3, b1, b2, b3 = torch.split(parameters, _SPLIT, dim=1)
     w1, b1 = w1.reshape(n * N_MAPS, N_MAPS), b1.reshape(n * N_MAPS, 1)
     w2, b2 = w2.reshape(n, N_MAPS, N_MAPS), b2[..., None]
     w3, b3 = w3[:, None], b3[..., None]
-    chunks = []
-    for some in torch.split(maps, _VOXELS_AT_ONCE, dim=1):
+
+    def chunk(some: torch.Tensor) -> torch.Tensor:
         x = torch.addmm(b1, w1, some).relu_().view(n, N_MAPS, -1)
         x = torch.baddbmm(b2, w2, x).relu_()
-        chunks.append(torch.baddbmm(b3, w3, x)[:, 0])
-    return torch.cat(chunks, dim=1)
+        return torch.baddbmm(b3, w3, x)[:, 0]
+
+    chunks = torch.split(maps, _VOXELS_AT_ONCE, dim=1)
+    exporting = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+    if exporting or torch.is_grad_enabled():  # where nothing may be filled in afterwards
+        return torch.cat([chunk(some) for some in chunks], dim=1)
+    logits = maps.new_empty(n, n_voxels)
+    for some, own in zip(chunks, torch.split(logits, _VOXELS_AT_ONCE, dim=1), strict=True):
+        own.copy_(chunk(some))
+    return logits
