@@ -5,6 +5,7 @@ import struct
 import zipfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -144,6 +145,16 @@ def test_a_label_map_is_no_mask(tmp_path: Path) -> None:
     write_labels((counted(oblique_grid()) % 3 == 0) * np.uint8(2) + np.uint8(1), oblique_grid(), tmp_path / "x.nii.gz")
     with pytest.raises(ScanError, match="expected a mask"):
         read_segmentation(tmp_path)
+
+
+def test_the_number_that_is_no_label_is_told(tmp_path: Path) -> None:
+    """One voxel among many that are labels."""
+    for odd, told in ((np.nan, "nan"), (0.25, "0.25"), (-3, "-3")):
+        values = np.zeros((4, 5, 6), np.float32)
+        values[0, 0, 0], values[2, 3, 1] = 7, odd
+        nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "labels.nii.gz")
+        with pytest.raises(ScanError, match=rf"labels\.nii\.gz: holds {told}; expected labels"):
+            read_segmentation(tmp_path / "labels.nii.gz")
 
 
 def test_an_archive_of_masks(tmp_path: Path) -> None:

@@ -187,9 +187,8 @@ def read_label_map(stream: BinaryIO, image: StoredImage, where: str, memory: np.
     for piece in _pieces(stream, image, where):
         ids = piece * image.slope + image.intercept if image.is_rescaled else piece
         if not (ids.min() >= 0 and ids.max() <= 65535 and (ids == np.rint(ids)).all()):
-            raise ScanError(
-                f"{where}: holds {ids.min():g} to {ids.max():g}; expected labels, whole numbers within 0..65535."
-            )
+            odd = ids[~((ids >= 0) & (ids <= 65535) & (ids == np.rint(ids)))][0]
+            raise ScanError(f"{where}: holds {odd:g}; expected labels, whole numbers within 0..65535.")
         if labels.dtype == np.uint8 and ids.max() > 255:
             labels = labels.astype(np.uint16)
         labels[start : start + ids.size] = ids
