@@ -56,7 +56,7 @@ def test_spacing_and_window_are_in_the_scans_order_of_axes(tmp_path: Path) -> No
         ("SimpleITKIO", "LPS"),
         ("NibabelIO", "RAS"),
         ("NibabelIOWithReorient", "RAS"),
-        ("SimpleITKIOWithReorient", "LPI"),
+        ("SimpleITKIOWithReorient", "RAS"),
     ],
 )
 def test_scans_are_turned_as_their_reader_gives_them(reader: str, orientation: str, tmp_path: Path) -> None:

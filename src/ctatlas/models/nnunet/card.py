@@ -20,12 +20,13 @@ from ctatlas.models.nnunet.plans import PLANS_FILE, Configuration, Plans
 _ANY = (-1e30, 1e30)
 # How an array lies whose directions are the identity to each reader: NIfTI's world grows to the right, anterior and
 # superior, ITK's to the left, posterior and superior. Nothing but a habit of those who train says that a model's scans
-# lay so; a reader that turns them is the one that makes sure. ITK's own "RAS" names where axes come from.
+# lay so; a reader that turns them is the one that makes sure. SimpleITK's DICOMOrient(image, "RAS"), too, names the
+# sides toward which axes grow.
 READERS = {
     "NibabelIO": "RAS",
     "NibabelIOWithReorient": "RAS",
     "SimpleITKIO": "LPS",
-    "SimpleITKIOWithReorient": "LPI",
+    "SimpleITKIOWithReorient": "RAS",
 }
 _LICENSE = "not stated in the folder; ask those who trained it"
 
