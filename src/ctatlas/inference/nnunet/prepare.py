@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from ctatlas.errors import ScanError
 from ctatlas.inference.nnunet.resample import Shape, resample, resample_labels, resampled_shape
+from ctatlas.inference.nnunet.room import refuse_what_does_not_fit
 from ctatlas.kernels.boxes import Box, bounding_box
 from ctatlas.models.nnunet import Configuration, Dataset, NnunetFolder
 from ctatlas.models.nnunet.plans import Intensities
@@ -64,7 +65,8 @@ def prepare(
     Raises
     ------
     ScanError
-        When the number of channels is another, labels of a former stage are missing, unknown or of another shape.
+        When the number of channels is another, labels of a former stage are missing, unknown or of another shape, or
+        all that would not fit in memory.
 
     Notes
     -----
@@ -82,6 +84,7 @@ def prepare(
     if previous is not None or any(configuration.use_mask_for_norm):
         mask = ndimage.binary_fill_holes(mask)
     shape = resampled_shape(cropped.shape[1:], old, new)
+    refuse_what_does_not_fit(shape, configuration.patch_size, len(data), dataset.n_heads)
     for number, scheme in enumerate(configuration.normalization_schemes):
         within = mask if configuration.use_mask_for_norm[number] else None
         cropped[number] = NORMALISE[scheme](cropped[number], within, plans.intensities.get(str(number)))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
 from typing import Literal
 
 import torch
@@ -101,11 +100,6 @@ class Plan:
         """Return what every stage of the encoder begins with."""
         stages = zip((n_inputs, *self.widths[:-1]), self.widths, self.sizes, self.strides, strict=True)
         return [Layer(*stage) for stage in stages]
-
-    @property
-    def multiple_of(self) -> Sizes:
-        """Return what the sides of a window must be multiples of, axis by axis."""
-        return tuple(prod(strides) for strides in zip(*self.strides, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

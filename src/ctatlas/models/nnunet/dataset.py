@@ -105,7 +105,7 @@ def read_dataset(path: Path) -> Dataset:
         raise ModelError(f"{path}: {'; '.join(fault['msg'] for fault in error.errors())}") from None
     except KeyError as error:
         raise ModelError(f"{path}: channels are expected to be numbered 0, 1, …; {error} is missing") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelError(f"{path}: labels are expected as name → number or name → list of numbers ({error})") from None
 
 

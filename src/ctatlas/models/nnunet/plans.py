@@ -152,9 +152,8 @@ class Plans(_Table):
 
     @model_validator(mode="after")
     def _there_and_back(self) -> Plans:
-        if sorted(self.transpose_forward) != [0, 1, 2] or any(
-            self.transpose_forward[axis] != place for place, axis in enumerate(self.transpose_backward)
-        ):
+        there, back = self.transpose_forward, self.transpose_backward
+        if not sorted(there) == sorted(back) == [0, 1, 2] or [there[axis] for axis in back] != [0, 1, 2]:
             raise ValueError(
                 f"transpose_forward {self.transpose_forward} and transpose_backward {self.transpose_backward} are no "
                 "order of three axes and the way back"
@@ -203,7 +202,7 @@ def read_plans(path: Path) -> Plans:
             usable[name] = Configuration.model_validate(_translated(name, _resolved(name, configurations)))
         except ValidationError as error:
             unusable[name] = _faults(error)
-        except (ModelError, TypeError, ValueError, KeyError, AttributeError) as error:
+        except (ModelError, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             unusable[name] = f"misses {error}" if isinstance(error, KeyError) else str(error)
     properties = table.get("foreground_intensity_properties_per_channel") or table.get(
         "foreground_intensity_properties_by_modality"
