@@ -23,7 +23,8 @@ from scipy import ndimage
 from ctatlas.atlas import Atlas, AtlasConfig
 from ctatlas.atlas.add import Ask, known_to, listed, origin_of, plan
 from ctatlas.atlas.add.body import coarse_body
-from ctatlas.atlas.add.fingerprint import NEARLY, fingerprint, likeness
+from ctatlas.atlas.add.fingerprint import fingerprint
+from ctatlas.atlas.add.likeness import NEARLY, likeness, turned_likeness
 from ctatlas.atlas.records import CaseRecord, GridRecord, write_record
 from ctatlas.synthesis.cases import draw_case, make_case
 from ctatlas.synthesis.intensities import draw_intensities
@@ -107,16 +108,21 @@ def command(folder: Path, repeats: int = 3) -> tuple[float, float]:
 def compare(scans: dict[str, Volume]) -> None:
     """Print how alike different scans are at most, and copies at least."""
     pictures = {name: fingerprint(scan) for name, scan in scans.items()}
-    different = [likeness(pictures[one], pictures[other]) for one, other in combinations(pictures, 2)]
+    different = [how_alike(pictures[one], pictures[other]) for one, other in combinations(pictures, 2)]
     if different:
         print(f"different scans: at most {max(different):.3f} (n = {len(different)} pairs); threshold {NEARLY}")
     likenesses: dict[str, list[float]] = {}
     for name, scan in scans.items():
         for what, copy in copies_of(scan.reoriented("RAS")).items():
-            likenesses.setdefault(what, []).append(likeness(pictures[name], fingerprint(copy)))
+            likenesses.setdefault(what, []).append(how_alike(fingerprint(copy), pictures[name]))
     for what, values in likenesses.items():
         n_found = sum(value >= NEARLY for value in values)
         print(f"{what}: {n_found} of {len(values)} found, lowest {min(values):.3f}, median {np.median(values):.3f}")
+
+
+def how_alike(one: str, other: str) -> float:
+    """Return how alike two pictures are, as they lie or in any way that a wrong header may have turned them."""
+    return max(likeness(one, other), turned_likeness(one, other).value)
 
 
 def compare_phases(n: int) -> None:
@@ -129,7 +135,7 @@ def compare_phases(n: int) -> None:
         for phase, moved in (("native", plan.first_voxel_mm), ("portal", (x + 4, y - 3, z + 17))):
             drawn = draw_intensities(np.random.default_rng(number), randomise=False, spread=1.0, phase=phase)
             pictures.append(fingerprint(make_case(replace(plan, intensities=drawn, first_voxel_mm=moved)).volume))
-        values.append(likeness(*pictures))
+        values.append(how_alike(*pictures))
     n_found = sum(value >= NEARLY for value in values)
     print(f"two phases of one body: {n_found} of {n} flagged, {min(values):.3f} to {max(values):.3f}")
 
@@ -147,6 +153,7 @@ def resampled(scan: Volume, mm: float) -> Volume:
 def copies_of(scan: Volume) -> dict[str, Volume]:
     """Return copies as releases and exports make them."""
     i, j, k = scan.grid.shape
+    x_mm, y_mm, z_mm = scan.grid.spacing_mm
     low, high = np.array(scan.grid.shape) // 20, np.array(scan.grid.shape) - np.array(scan.grid.shape) // 20
     body, steps = coarse_body(scan)
     box = box_of(body) or (slice(None),) * 3
@@ -170,8 +177,26 @@ def copies_of(scan: Volume) -> dict[str, Volume]:
         "cut to the body": scan.crop([low for low, _ in ends], [high for _, high in ends]),
         "HU clipped to ±1000": _clipped(scan, -1000, 1000),
         "HU clipped to -300..800": _clipped(scan, -300, 800),
+        "mirrored left to right": _of(scan.array[::-1], scan.grid.affine),
+        "mirrored front to back, 10 % cropped": _of(scan.crop(low, high).array[:, ::-1], scan.grid.affine),
+        "head to feet": _of(scan.array[:, :, ::-1], scan.grid.affine),
+        "axes of the plane exchanged": _of(scan.array.swapaxes(0, 1), np.diag([y_mm, x_mm, z_mm, 1])),
+        "no lengths of voxels in the header": _of(scan.array, np.eye(4)),
+        "none, and 10 % cropped": _of(scan.crop(low, high).array, np.eye(4)),
+        "none, and the order of axes z, y, x": _of(scan.array.transpose(2, 1, 0), np.eye(4)),
+        "turned by 5 degrees": _turned(scan, 5),
+        "turned by 10 degrees": _turned(scan, 10),
         "noise of 20 HU": Volume(np.clip(scan.array + noise, -1024, 3071).astype(np.int16), scan.grid),
     }
+
+
+def _of(values: np.ndarray, affine: np.ndarray) -> Volume:
+    return Volume(np.asfortranarray(values), Grid(values.shape, affine))
+
+
+def _turned(scan: Volume, degrees: float) -> Volume:
+    values = ndimage.rotate(scan.array, degrees, reshape=False, order=1, cval=-1000, prefilter=False)
+    return Volume(np.asfortranarray(values), scan.grid)
 
 
 def _clipped(scan: Volume, low: int, high: int) -> Volume:

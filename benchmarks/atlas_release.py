@@ -55,10 +55,12 @@ def main(
 
 def measured_atlas(folder: Path, n: int) -> dict[str, object]:
     """Return what each command takes on an atlas of so many cases."""
-    if not (folder / "atlas.toml").is_file():
-        make_atlas(folder, n)
-    releases = folder / "releases"
-    shutil.rmtree(releases, ignore_errors=True)
+    changed = folder.with_name(f"{folder.name}-changed")
+    for place, first in ((folder, 0), (changed, 1)):
+        if not (place / "atlas.toml").is_file():
+            make_atlas(place, n, first)
+        shutil.rmtree(place / "releases", ignore_errors=True)
+    releases, others = folder / "releases", changed / "releases"
     commands: dict[str, list[object]] = {
         "program starts": ["--version"],
         "catalog made anew": ["status", folder, "--sync"],
@@ -66,7 +68,11 @@ def measured_atlas(folder: Path, n: int) -> dict[str, object]:
         "release": ["release", folder, "1.0", "--quiet"],
         "release, packed": ["release", folder, "1.1", "--layout", "huggingface", "--quiet"],
         "verify": ["release", "verify", releases / "1.0", "--quiet"],
+        "verify, packed": ["release", "verify", releases / "1.1", "--quiet"],
         "diff": ["release", "diff", releases / "1.0", releases / "1.1", "--quiet"],
+        "(release of other masks)": ["release", changed, "2.0", "--quiet"],
+        "diff, every mask changed": ["release", "diff", releases / "1.0", others / "2.0", "--quiet"],
+        "diff, every mask changed, json": ["release", "diff", releases / "1.0", others / "2.0", "--quiet", "--json"],
     }
     return {"cases": n, **{name: measured(*words) for name, words in commands.items()}}
 
@@ -80,10 +86,13 @@ def measured(*words: object) -> dict[str, float]:
     return {"MB": round(megabytes, 1), "s": round(time.perf_counter() - begun, 2)}
 
 
-def make_atlas(folder: Path, n: int) -> None:
-    """Assemble one case, and let the others be its copies under other names, of other patients."""
+def make_atlas(folder: Path, n: int, start: int) -> None:
+    """Assemble one case, and let the others be its copies under other names, of other patients.
+
+    Masks start at a row of the scan, so that atlases with another one differ in every mask.
+    """
     atlas = Atlas.create(folder, AtlasConfig(name="tiny", label_set=LABEL_SET, licence="CC BY 4.0"))
-    first = make_case(atlas.place.case("case_00000"))
+    first = make_case(atlas.place.case("case_00000"), start)
     for task in assemble_tasks(atlas, [first]):
         perform(task)
     record = read_record(CaseRecord, first.record)
@@ -95,7 +104,7 @@ def make_atlas(folder: Path, n: int) -> None:
         write_record(record.model_copy(update=facts), place.record)
 
 
-def make_case(place: CasePlace) -> CasePlace:
+def make_case(place: CasePlace, start: int) -> CasePlace:
     """Write a scan of noise whose 25 structures came with it, each a box."""
     place.original.mkdir(parents=True)
     noise = np.random.default_rng(0).integers(-100, 200, SHAPE, np.int16)
@@ -104,7 +113,8 @@ def make_case(place: CasePlace) -> CasePlace:
     masks = {}
     for number, name in enumerate(names):
         mask = np.zeros(SHAPE, bool, order="F")
-        mask[number % 13, number // 13 : number // 13 + 4] = True
+        row = start + number // 13
+        mask[number % 13, row : row + 4] = True
         path = place.original / f"{name}.nii.gz"
         write_mask(mask, GRID, path)
         n_voxels = int(mask.sum())

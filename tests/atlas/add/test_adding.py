@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 
@@ -14,7 +15,7 @@ from ctatlas.atlas.add import adding as adding_module
 from ctatlas.atlas.add.joining import STAGES
 from ctatlas.atlas.records import CaseRecord, DatasetRecord, OriginalRecord, read_record
 from ctatlas.hashing import sha256_file
-from ctatlas.volume import read
+from ctatlas.volume import Volume, read, write_volume
 from tests.atlas.add.sources import (
     added_to,
     new_atlas,
@@ -93,14 +94,22 @@ def test_a_copy_is_added_where_that_is_asked_for(tmp_path: Path, atlas: Atlas) -
 
 
 def test_a_nearly_equal_scan_is_added_and_flagged(tmp_path: Path, atlas: Atlas) -> None:
-    from ctatlas.volume import write_volume
-
     added_to(atlas, write_scan(tmp_path / "a" / "one.nii.gz"))
     (tmp_path / "b").mkdir()
     write_volume(scan(0).crop((0, 0, 2), scan(0).grid.shape), tmp_path / "b" / "cut.nii.gz")
     (added,) = added_to(atlas, tmp_path / "b" / "cut.nii.gz")
     assert (added.state, added.near) == ("added", ("one",))
     assert read_record(CaseRecord, atlas.place.case("cut").record).near_duplicates == ("one",)
+
+
+def test_a_mirrored_copy_is_flagged_and_its_header_is_asked_about(tmp_path: Path, atlas: Atlas) -> None:
+    added_to(atlas, write_scan(tmp_path / "a" / "one.nii.gz"))
+    given = scan(0).reoriented("RAS")
+    (tmp_path / "b").mkdir()
+    write_volume(Volume(np.asfortranarray(given.array[::-1]), given.grid), tmp_path / "b" / "other.nii.gz")
+    (added,) = added_to(atlas, tmp_path / "b" / "other.nii.gz")
+    assert added.near == ("one",)
+    assert added.reason == "nearly the same as one (mirrored left to right; is its header right?)"
 
 
 def test_two_sources_with_the_same_names_get_ids_of_their_own(tmp_path: Path, atlas: Atlas) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 
 from ctatlas.atlas.add.body import coarse_body
-from ctatlas.atlas.add.fingerprint import NEARLY, Pictures, fingerprint, likeness, voxels_sha256
+from ctatlas.atlas.add.fingerprint import fingerprint, voxels_sha256
+from ctatlas.atlas.add.likeness import NEARLY, Pictures, likeness, turned_likeness
 from ctatlas.volume import Grid, Volume, box_of, read
 from tests.support.atlases import coarse_phantom
 from tests.volume.strategies import oblique_grid
@@ -82,9 +83,45 @@ def test_an_altered_copy_is_nearly_the_same(what: str) -> None:
     assert likeness(fingerprint(altered()[what]), fingerprint(coarse_phantom(0).volume)) > NEARLY
 
 
+def with_another_header() -> dict[str, Volume]:
+    """Return copies of a phantom whose header says other axes, or nothing, and how each is alike."""
+    scan = coarse_phantom(0).volume.reoriented("RAS")
+    values, affine = scan.array, scan.grid.affine
+    size = scan.grid.spacing_mm
+    wider = values.shape[0] - values.shape[1]
+    square = np.pad(values, ((0, 0), (0, wider), (0, 0)), constant_values=-1000)
+    square = square.repeat(2, 0).repeat(2, 1)  # and of 144 pixels: as scanners make them
+
+    def of(values: np.ndarray, affine: np.ndarray = affine) -> Volume:
+        return Volume(np.asfortranarray(values), Grid(values.shape, affine))
+
+    return {
+        "mirrored left to right": of(values[::-1]),
+        "mirrored front to back": of(values[:, ::-1]),
+        "mirrored head to feet": of(values[:, :, ::-1]),
+        "turned by 180 degrees": of(values[::-1, ::-1, 8:]),
+        "with turned axes": of(values.swapaxes(0, 1), np.diag([size[1], size[0], size[2], 1])),
+        "with voxels of other lengths": of(values, np.eye(4)),
+        "mirrored left to right, with voxels of other lengths": of(values[::-1], np.eye(4)),
+        "with turned axes, with voxels of other lengths": of(square.transpose(2, 1, 0), np.eye(4)),
+    }
+
+
+@pytest.mark.parametrize("way", with_another_header())
+def test_a_copy_with_another_header_is_nearly_the_same_and_the_way_is_told(way: str) -> None:
+    picture = fingerprint(with_another_header()[way])
+    known = Pictures()
+    for number in range(3):
+        known.add(f"case {number}", fingerprint(coarse_phantom(number).volume))
+    ((name, found),) = known.like(picture)
+    assert (name, found.way, found.value > NEARLY) == ("case 0", way, True)
+    assert likeness(picture, fingerprint(coarse_phantom(0).volume)) < NEARLY
+
+
 def test_different_people_are_not() -> None:
     pictures = [fingerprint(coarse_phantom(number).volume) for number in range(3)]
     assert max(likeness(one, other) for one, other in combinations(pictures, 2)) < NEARLY - 0.05
+    assert max(turned_likeness(one, other).value for one, other in combinations(pictures, 2)) < NEARLY - 0.05
 
 
 def test_one_scan_is_found_among_many() -> None:
@@ -94,8 +131,8 @@ def test_one_scan_is_found_among_many() -> None:
         known.add(f"case {number}", fingerprint(coarse_phantom(number).volume))
     known.add("empty", "")
     for how in ("cut at both ends", "cut into the body at one side"):
-        ((name, value),) = known.like(fingerprint(altered()[how]))
-        assert (name, value > NEARLY) == ("case 0", True)
+        ((name, found),) = known.like(fingerprint(altered()[how]))
+        assert (name, found.value > NEARLY, found.way) == ("case 0", True, "")
 
 
 def test_real_torsos_are_told_apart_and_found_again(shared_data: Path) -> None:
@@ -103,6 +140,7 @@ def test_real_torsos_are_told_apart_and_found_again(shared_data: Path) -> None:
     scans = [read(shared_data / "torso_ct" / f"{name}.nii.gz").reoriented("RAS") for name in names]
     pictures = [fingerprint(scan) for scan in scans]
     assert max(likeness(one, other) for one, other in combinations(pictures, 2)) < NEARLY - 0.05
+    assert max(turned_likeness(one, other).value for one, other in combinations(pictures, 2)) < NEARLY - 0.05
     for scan, picture in zip(scans, pictures, strict=True):
         n = np.array(scan.grid.shape)
         copy = resampled(scan.crop(n // 20, n - n // 20).reoriented("LPI"), 4.0)
@@ -113,6 +151,7 @@ def test_real_torsos_are_told_apart_and_found_again(shared_data: Path) -> None:
 def test_scans_without_a_body_and_odd_ones_have_a_picture_too(shape: tuple[int, int, int]) -> None:
     air = Volume(np.full(shape, -1000, np.int16, order="F"), Grid(shape, np.diag([2.0, 1.0, 3.0, 1.0])))
     assert likeness(fingerprint(air), fingerprint(air)) == 0
+    assert turned_likeness(fingerprint(air), fingerprint(air)).value <= 0
     assert len(fingerprint(air)) % 128 == 0
 
 

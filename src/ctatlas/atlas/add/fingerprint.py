@@ -7,26 +7,19 @@ that were resampled or cropped and may merge different scans.
 from __future__ import annotations
 
 import hashlib
-import math
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
 from ctatlas.atlas.add.body import coarse_body, repeated
-from ctatlas.volume import Volume
+from ctatlas.volume import Grid, Volume
 
 SLAB_MM = 12.0
 CELLS = 8  # along each axis of a slab
-NEARLY = 0.93  # correlation; measured by benchmarks/atlas_add.py: different people at most 0.83
-AT_LEAST_SLABS = 6  # that two scans share
-AT_LEAST_SHARE = 0.5  # of the shorter scan's slabs
+_USUAL_MM = 400.0  # along each axis: a field of view, a torso
+_LEAST_MATRIX = 128  # rows and columns of a slice
+_UNSCALED_SLABS = 12  # of a scan whose voxels have no lengths, if it has so many slices
 
-LOOKED_AT_AGAIN = 40  # scans, part on part; 14 ms each
-MAY_BE = 0.4  # frame on frame: a copy that lost a fifth of the body on one side has 0.53 or more
-
-_CUTS = np.arange(0, 0.33, 0.04)  # of the body's frame, on each side
-_AT_MOST_CUT = 0.4  # of it, on both sides together
 _AIR_HU, _CLIPPED_ABOVE_HU = -1000, -900
 _MASS_HU = (-900.0, 100.0)  # nothing to solid: mass stays what it is when voxels are averaged
 _OUTERMOST = 0.02  # of the body, on each side
@@ -50,18 +43,22 @@ def fingerprint(volume: Volume) -> str:
 
     What is outside of the body counts as air, and each slab is cut to most of the body, so that resampling, padding and
     cropping to the body alter little; cropped slices shift the slabs, and what cuts into the body moves its frame,
-    which `likeness` allows for. Where HU were clipped from below, the lowest stands for air.
+    which `likeness` allows for. Where HU were clipped from below, the lowest stands for air. Voxels of exactly 1 mm
+    each way may be those of a header that says nothing: then slices lie along the axis that is unlike the others, and
+    are parted into at least 12 slabs.
 
     Returns
     -------
     str
         128 hexadecimal digits a slab.
     """
-    scan = _with_air(volume.reoriented("RAS"))
+    scan = _with_air(_standing(volume.reoriented("RAS")))
     n_slices = scan.grid.shape[2]
-    body, (i, j, k) = coarse_body(scan)
+    body, (i, j, k) = coarse_body(_as_large_as_people(scan))
     inside = repeated(body, (1, 1, k), (*body.shape[:2], n_slices))
     n_slabs = max(1, round(n_slices * scan.grid.spacing_mm[2] / SLAB_MM))
+    if _may_be_unscaled(scan.grid):
+        n_slabs = max(n_slabs, min(n_slices, _UNSCALED_SLABS))
     edges = np.linspace(0, n_slices, n_slabs + 1).round().astype(int).tolist()
     slabs = []
     for low, high in pairwise(edges):
@@ -71,111 +68,30 @@ def fingerprint(volume: Volume) -> str:
     return np.concatenate(slabs).astype(np.uint8).tobytes().hex()
 
 
-class Pictures:
-    """The small pictures of many scans, to compare a new one with all of them at once.
+def _may_be_unscaled(grid: Grid) -> bool:
+    return all(mm == 1 for mm in grid.spacing_mm)
 
-    All are compared frame on frame, which takes one product of matrices; the most alike also part on part.
+
+def _standing(scan: Volume) -> Volume:
+    """Return a scan with its slices along the last axis, where the header may say nothing about axes.
+
+    Slices are square, as scanners make them.
     """
-
-    def __init__(self) -> None:
-        self._names: list[str] = []
-        self._pictures: list[str] = []
-        self._slabs: list[np.ndarray] = []
-        self._stacked: np.ndarray | None = None
-
-    def add(self, name: str, picture: str) -> None:
-        """Remember a scan's picture; an empty one is passed over."""
-        if picture:
-            self._names.append(name)
-            self._pictures.append(picture)
-            self._slabs.append(_standardised(_slabs(picture)))
-            self._stacked = None
-
-    def like(self, picture: str) -> list[tuple[str, float]]:
-        """Return the scans that are nearly the same, with their correlation, the most alike first."""
-        if not self._names or not picture:
-            return []
-        if self._stacked is None:
-            self._stacked = np.concatenate(self._slabs)
-        products = _standardised(_slabs(picture)) @ self._stacked.T  # (slabs, slabs of all others)
-        ends = np.cumsum([len(other) for other in self._slabs])
-        values = np.array([_best_shift(part) for part in np.split(products, ends[:-1], axis=1)])
-        for n in np.argsort(-values)[:LOOKED_AT_AGAIN]:
-            if values[n] >= MAY_BE:
-                values[n] = likeness(picture, self._pictures[n])
-        alike = [(name, float(value)) for name, value in zip(self._names, values, strict=True) if value >= NEARLY]
-        return sorted(alike, key=lambda pair: -pair[1])
+    shape = scan.grid.shape
+    alone = [axis for axis in range(3) if shape.count(shape[axis]) == 1]
+    if not _may_be_unscaled(scan.grid) or len(alone) != 1 or shape[alone[0] - 1] < _LEAST_MATRIX:
+        return scan
+    array = np.asfortranarray(np.moveaxis(scan.array, alone[0], 2))
+    return Volume(array, Grid(array.shape, np.eye(4)), scan.facts)
 
 
-def likeness(one: str, other: str) -> float:
-    """Return how alike two pictures are, -1 to 1.
-
-    Returns
-    -------
-    float
-        The highest mean correlation of their slabs over all shifts along the body, of either picture as a whole or of
-        a part of it that the other may have been cut to.
-    """
-    slabs, others = _slabs(one), _slabs(other)
-    return max(_best_part(slabs, others), _best_part(others, slabs))
-
-
-def _best_part(slabs: np.ndarray, others: np.ndarray) -> float:
-    """Compare parts of one picture with the other: the best between left and right, then between back and front."""
-    fixed = _standardised(others)
-    parts = slabs[None]
-    best = -1.0
-    for axis in (1, 2, 1):  # the first again, because the best of the second may show a better one
-        values = [_best_shift(_standardised(part) @ fixed.T) for part in parts]
-        best = max(best, *values)
-        chosen = parts[int(np.argmax(values))]
-        parts = np.moveaxis(np.tensordot(_windows(), chosen, (2, axis)), 1, axis + 1)
-    return max(best, *(_best_shift(_standardised(part) @ fixed.T) for part in parts))
-
-
-@cache
-def _windows() -> np.ndarray:
-    """Return matrices that stretch a part of 8 cells over 8 cells, (windows, 8, 8) float32; the whole comes first."""
-    cuts = [(low, high) for low in _CUTS for high in _CUTS if low + high <= _AT_MOST_CUT]
-    below, above = np.arange(CELLS), np.arange(CELLS) + 1
-    found = []
-    for low, high in cuts:
-        edges = np.linspace(low, 1 - high, CELLS + 1) * CELLS
-        shared = np.minimum(edges[1:, None], above) - np.maximum(edges[:-1, None], below)
-        found.append(shared.clip(0) / np.diff(edges)[:, None])
-    return np.array(found, np.float32)
-
-
-def _best_shift(products: np.ndarray) -> float:
-    """Return the best mean of a diagonal of slab correlations that is long enough."""
-    n, m = products.shape
-    needed = min(n, m, max(AT_LEAST_SLABS, math.ceil(AT_LEAST_SHARE * min(n, m))))
-    totals = _diagonal_sums(products)
-    places = np.arange(1, n + m)
-    lengths = np.minimum(np.minimum(places, places[::-1]), min(n, m))
-    return float(np.max(totals / lengths, where=lengths >= needed, initial=-1.0))
-
-
-def _diagonal_sums(matrix: np.ndarray) -> np.ndarray:
-    """Sum along all n + m - 1 diagonals of an (n, m) matrix."""
-    n, m = matrix.shape
-    padded = np.zeros((n, n + m), matrix.dtype)
-    padded[:, :m] = matrix[::-1]
-    sheared = padded.ravel()[: n * (n + m - 1)].reshape(n, n + m - 1)  # each row one further to the right
-    return np.asarray(sheared.sum(axis=0))
-
-
-def _slabs(picture: str) -> np.ndarray:
-    """Return a picture's slabs, (slabs, 8, 8) float32."""
-    return np.frombuffer(bytes.fromhex(picture), np.uint8).reshape(-1, CELLS, CELLS).astype(np.float32)
-
-
-def _standardised(slabs: np.ndarray) -> np.ndarray:
-    """Return (slabs, 64) float32, each slab of mean 0 and length 1; one without contrast is all 0."""
-    flat = slabs.reshape(len(slabs), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.asarray(np.divide(flat, lengths, out=np.zeros_like(flat), where=lengths > 1e-3))
+def _as_large_as_people(scan: Volume) -> Volume:
+    """Return a scan with voxels of usual lengths where the header may say none: the skin is sought in mm."""
+    if not _may_be_unscaled(scan.grid):
+        return scan
+    i, j, k = scan.grid.shape
+    in_plane = _USUAL_MM / max(i, j)
+    return Volume(scan.array, Grid(scan.grid.shape, np.diag([in_plane, in_plane, _USUAL_MM / k, 1])), scan.facts)
 
 
 def _with_air(scan: Volume) -> Volume:

@@ -68,15 +68,22 @@ def join(atlas: Atlas, entry: Entry, record: CaseRecord, known: Known, *, keep_d
         twin = known.voxels.get(record.voxels_sha256)
         if twin is not None and not keep_duplicates:
             return _copy(atlas, entry, record, twin)
-        near = tuple(case for case in known.alike(record.fingerprint) if case != twin)
+        alike = {case: way for case, way in known.alike(record.fingerprint).items() if case != twin}
+        near = tuple(alike)
         whole = record.model_copy(update={"duplicate_of": twin, "near_duplicates": near})
         _move(entry.stage, atlas.place.case(entry.case), whole)
         known.learn(entry.case, entry.origin, entry.stamp, record.voxels_sha256, record.fingerprint)
         said = [f"has the same voxels as {twin}"] if twin else []
-        said += [f"nearly the same as {', '.join(near)}"] if near else []
+        if near:
+            said.append(f"nearly the same as {', '.join(f'{case}{_way(way)}' for case, way in alike.items())}")
         return Added(name, entry.case, "added", "; ".join(said), near)
     finally:
         shutil.rmtree(entry.stage, ignore_errors=True)
+
+
+def _way(way: str) -> str:
+    """Say in which way other than as they lie two scans are alike: then one of both headers is wrong."""
+    return f" ({way}; is its header right?)" if way else ""
 
 
 def _move(stage: Path, place: CasePlace, record: CaseRecord) -> None:

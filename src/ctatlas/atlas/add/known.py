@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctatlas.atlas.add.fingerprint import Pictures
 from ctatlas.atlas.add.found import Found
+from ctatlas.atlas.add.likeness import Pictures
 from ctatlas.atlas.atlas import Atlas
 from ctatlas.atlas.records import CaseRecord, DatasetRecord, read_record
 from ctatlas.hashing import sha256_json
@@ -44,12 +44,12 @@ class Known:
         self._unseen.append((case, picture))
         self.ids.add(case.lower())
 
-    def alike(self, picture: str) -> list[str]:
-        """Return the cases that look nearly the same, the most alike first."""
+    def alike(self, picture: str) -> dict[str, str]:
+        """Return the cases that look nearly the same, the most alike first, and in which way ("" for as they lie)."""
         for case, unseen in self._unseen:
             self._pictures.add(case, unseen)
         self._unseen.clear()
-        return [case for case, _ in self._pictures.like(picture)]
+        return {case: found.way for case, found in self._pictures.like(picture)}
 
     def free_id(self, wanted: str) -> str:
         """Return a safe name that no case has, and take it."""
