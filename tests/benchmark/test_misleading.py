@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from ctatlas.benchmark.analysis import Analysis, Choices, analyse
+from ctatlas.benchmark.misleading import about_cases
+from ctatlas.benchmark.scores import Results
+from tests.benchmark.conftest import scores_of
 from tests.support.results_tables import STRUCTURES, generate, write_wide
 
 
@@ -77,6 +80,18 @@ def test_few_cases(tables: Tables) -> None:
     tables.put("b", noise(n=9))
     assert "only 9 cases" in tables.kinds()["few_cases"]
     assert "few_cases" not in tables.kinds(at_least=9)
+
+
+def test_few_cases_are_told_of_the_structures_that_have_them_or_once_of_all() -> None:
+    values = [[[0.5, 0.6]] * 12, [[0.7, 0.8]] * 12]
+    gaps = [[[pair[0], pair[1] if c < 5 else float("nan")] for c, pair in enumerate(cases)] for cases in values]
+    scores = scores_of(gaps)
+    nobody = np.zeros((2, 2), int)
+    results = Results(
+        scores.models, scores.cases, scores.structures, (scores,), np.zeros((2, 12, 2), bool), nobody, nobody
+    )
+    told = {n: [flag.structure for flag in about_cases(results, n) if flag.kind == "few_cases"] for n in (5, 10, 20)}
+    assert told == {5: [], 10: ["spleen"], 20: ["average"]}
 
 
 def test_one_table_under_two_names(tables: Tables) -> None:

@@ -60,14 +60,19 @@ def _different_cases(scores: Scores) -> Iterator[Flag]:
 
 
 def _few_cases(scores: Scores, at_least: int) -> Iterator[Flag]:
-    counts = scores.common.sum(axis=0)
-    for name, n in zip(scores.structures, counts, strict=True):
+    """Flag too few cases: of structures, or once of all where even all together are few."""
+    label, n_all = scores.metric.label, int(scores.common.any(axis=1).sum())
+    few = f"fewer than {at_least}: too few to compare models"
+    if n_all < at_least:
+        if n_all:
+            text = f"only {n_all} cases with a value of every model, of whatever structure, {few}"
+            yield warning("few_cases", text, metric=label, structure=AVERAGE)
+        return
+    for name, n in zip(scores.structures, scores.common.sum(axis=0), strict=True):
         if 0 < n < at_least:
-            text = f"only {n} cases with a value of every model, fewer than {at_least}: too few to compare models"
-            yield warning("few_cases", text, metric=scores.metric.label, structure=name)
-    if 0 < (n := int(scores.common.any(axis=1).sum())) < at_least:
-        text = f"only {n} cases with a value of every model, fewer than {at_least}: too few to compare models"
-        yield warning("few_cases", text, metric=scores.metric.label, structure=AVERAGE)
+            yield warning(
+                "few_cases", f"only {n} cases with a value of every model, {few}", metric=label, structure=name
+            )
 
 
 def about_winners(rows: Sequence[SummaryRow], rankings: Sequence[Ranking], metrics: Sequence[Scores]) -> Iterator[Flag]:
