@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ from hypothesis import given, settings
 from ctatlas.errors import ModelError
 from ctatlas.inference import Scene, Together, infer_together, infer_within, joint, prepare
 from ctatlas.inference.calibrated import Calibrated
+from ctatlas.inference.together import meeting
+from ctatlas.kernels.boxes import Box
 from ctatlas.models import Model, load
 from ctatlas.volume.grid import Grid
 from ctatlas.volume.scan import Volume
@@ -237,3 +241,47 @@ def test_where_no_model_looks_nothing_is_found(models: list[Model]) -> None:
     found = infer_together(scene, models, joined, save_entropy=True, save_disagreement=True)
     assert set(found.mean.segmentation.n_voxels().values()) == {0}
     assert not found.disagreement.any()
+
+
+class Watched:
+    """A network that counts the windows it was shown."""
+
+    def __init__(self, backend: object, shown: list[str], name: str) -> None:
+        self.backend, self.shown, self.name = backend, shown, name
+        self.workers, self.n_channels, self.n_classes = 1, backend.n_channels, backend.n_classes
+
+    def logits(self, windows: np.ndarray) -> np.ndarray:
+        self.shown.append(self.name)
+        return self.backend.logits(windows)
+
+
+def test_models_go_through_the_scan_side_by_side_so_that_no_whole_answer_is_held(tmp_path: Path) -> None:
+    shown: list[str] = []
+    same = {"classes": ("liver", "spleen"), "spacing_mm": [4.0, 4.0, 4.0], "window": [64, 64, 4], "overlap": 0.0}
+    models = [made(tmp_path, name, **same) for name in ("a", "b")]
+    watched = [Model(each.card, Watched(each.backend, shown, each.card.name)) for each in models]
+    tall = Volume(blobs((200, 180, 160), 3), Grid((200, 180, 160), np.diag([1.0, 1.0, 1.0, 1])))
+    found = found_by(watched, tall, save_disagreement=True)
+    changes = sum(one != other for one, other in pairwise(shown))
+    assert changes > 5  # in turns; one after the other would be a single change
+    assert shown.count("test/a") == shown.count("test/b")
+    assert not found.disagreement.any()
+
+
+def test_slices_end_where_the_slab_of_any_model_ends() -> None:
+    def parts(*ends: int) -> list[Box]:
+        return [Box((0, 0, lo), (4, 4, hi)) for lo, hi in pairwise(ends)]
+
+    @dataclass(frozen=True)
+    class Told:
+        box: Box
+
+    answers = [[Told(box) for box in boxes] for boxes in (parts(2, 5, 9), parts(0, 7), [], parts(12, 13))]
+    found = [(first, last, [part is not None for part in told]) for first, last, told in meeting(answers)]
+    assert found == [
+        (0, 2, [False, True, False, False]),
+        (2, 5, [True, True, False, False]),
+        (5, 7, [True, True, False, False]),
+        (7, 9, [True, False, False, False]),
+        (12, 13, [False, False, False, True]),
+    ]

@@ -140,10 +140,15 @@ def entropy_map(slabs: Sequence[Part], card: ModelCard, grid: Grid, *, progress:
 
 def noting_entropy(slabs: Iterable[Part], card: ModelCard, entropy: np.ndarray) -> Iterator[Part]:
     """Pass slabs on as they come, with the entropy of each put into a map (i, j, k) uint8; see `entropy_map`."""
-    measure = _doubt_of_one if card.decide == "threshold" else _doubt_among_all
     for slab in slabs:
-        entropy[slab.box.slices] = _in_255(measure(slab))
+        note_entropy(slab, card, entropy)
         yield slab
+
+
+def note_entropy(slab: Part, card: ModelCard, entropy: np.ndarray) -> None:
+    """Put the entropy of one slab into a map (i, j, k) uint8; see `entropy_map`."""
+    measure = _doubt_of_one if card.decide == "threshold" else _doubt_among_all
+    entropy[slab.box.slices] = _in_255(measure(slab))
 
 
 def _doubt_among_all(slab: Part) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -37,15 +38,70 @@ def decide(slabs: Iterable[Part], card: ModelCard, grid: Grid, *, progress: Prog
     Segmentation
         Every class but the background. Ties of the arg-max go to the lowest channel.
     """
-    slabs = _counted(slabs, progress)
-    if card.decide == "threshold":
-        return _above_threshold(slabs, card, grid)
-    labels = np.zeros(grid.shape, np.uint8 if len(card.classes) <= 256 else np.uint16, order="F")
-    for slab in slabs:
-        labels[slab.box.slices] = _winner(slab, labels.dtype)
-    if labels.dtype == np.uint16:
-        return Segmentation.from_labels(grid, labels, card.foreground)
-    return Segmentation(grid, (labels,), {name: Place(0, channel) for channel, name in card.foreground.items()})
+    deciding = deciding_by(card, grid)
+    for slab in _counted(slabs, progress):
+        deciding.take(slab)
+    return deciding.segmentation()
+
+
+class Deciding(Protocol):
+    """What has been decided so far, slab by slab."""
+
+    def take(self, slab: Part) -> None:
+        """Decide one more slab."""
+
+    def segmentation(self) -> Segmentation:
+        """Return every class but the background, once; what was held for it is let go."""
+
+
+def deciding_by(card: ModelCard, grid: Grid) -> Deciding:
+    """Begin to decide as a card says, on the grid of a scan."""
+    return _Thresholds(card, grid) if card.decide == "threshold" else _ArgMax(card, grid)
+
+
+class _ArgMax:
+    """One label map."""
+
+    def __init__(self, card: ModelCard, grid: Grid) -> None:
+        self.card, self.grid = card, grid
+        self.labels = np.zeros(grid.shape, np.uint8 if len(card.classes) <= 256 else np.uint16, order="F")
+
+    def take(self, slab: Part) -> None:
+        """Give the slab's voxels their classes."""
+        self.labels[slab.box.slices] = _winner(slab, self.labels.dtype)
+
+    def segmentation(self) -> Segmentation:
+        """Return the map's classes."""
+        names = self.card.foreground
+        if self.labels.dtype == np.uint16:
+            return Segmentation.from_labels(self.grid, self.labels, names)
+        return Segmentation(self.grid, (self.labels,), {name: Place(0, channel) for channel, name in names.items()})
+
+
+class _Thresholds:
+    """The bits of every class, of which one mask after the other is made: only one is ever held beside the layers."""
+
+    def __init__(self, card: ModelCard, grid: Grid) -> None:
+        self.card, self.grid = card, grid
+        self.found: dict[int, list[_Bits]] = {channel: [] for channel in card.foreground}
+
+    def take(self, slab: Part) -> None:
+        """Give every class the slab's voxels."""
+        for channel, own in self.found.items():
+            if slab.highest(channel) > self.card.threshold:
+                own.extend(_Bits.of(slab.probability(channel) > self.card.threshold, slab.box))
+
+    def segmentation(self) -> Segmentation:
+        """Pack mask after mask."""
+        return Segmentation.from_masks(
+            self.grid, ((name, self._mask(channel)) for channel, name in self.card.foreground.items())
+        )
+
+    def _mask(self, channel: int) -> np.ndarray:
+        whole = np.zeros(self.grid.shape, np.bool_, order="F")
+        for bits in self.found.pop(channel):
+            bits.put_into(whole)
+        return whole
 
 
 def _counted(slabs: Iterable[Part], progress: Progress) -> Iterator[Part]:
@@ -71,23 +127,6 @@ def _winner(slab: Part, dtype: np.dtype[np.unsignedinteger]) -> np.ndarray:
         np.maximum(best, probability, out=best)
         np.maximum(winner, ahead * dtype.type(channel), out=winner)  # channels rise, so the maximum is the latest
     return winner
-
-
-def _above_threshold(slabs: Iterable[Part], card: ModelCard, grid: Grid) -> Segmentation:
-    """Make one mask after the other, so that besides the packed layers and the bits of all only one is ever held."""
-    found: dict[int, list[_Bits]] = {channel: [] for channel in card.foreground}
-    for slab in slabs:
-        for channel, own in found.items():
-            if slab.highest(channel) > card.threshold:
-                own.extend(_Bits.of(slab.probability(channel) > card.threshold, slab.box))
-
-    def mask(channel: int) -> np.ndarray:
-        whole = np.zeros(grid.shape, np.bool_, order="F")
-        for bits in found.pop(channel):
-            bits.put_into(whole)
-        return whole
-
-    return Segmentation.from_masks(grid, ((name, mask(channel)) for channel, name in card.foreground.items()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

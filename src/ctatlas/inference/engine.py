@@ -216,6 +216,17 @@ def answer(
     return Answer(restore(probabilities, prepared.route), probabilities, prepared.route)
 
 
+def answering(scene: Scene, model: Model, body: np.ndarray, *, progress: Progress = SILENT) -> Iterable[Part]:
+    """Answer as `answer`, slab after slab as windows complete them; of what was passed on nothing is held.
+
+    Models of nnU-Net hold the logits of the whole scan in half precision.
+    """
+    if model.card.pipeline == "nnunet":
+        return answer(scene, model, body, progress=progress).slabs
+    shown = _show(scene, model, body, AS_ITS_CARD_SAYS)
+    return () if shown is None else restored(predicted(*shown, progress=progress), shown[0].route)
+
+
 def _show(scene: Scene, model: Model, body: np.ndarray, view: View) -> tuple[Prepared, Model] | None:
     """Prepare the part of a scan where the body is, and the model for the view; nothing where there is no body."""
     if not body.any():

@@ -6,16 +6,15 @@ time: a `MeanSlab` is to the stages after it what the slab of one model is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
-from itertools import pairwise
 
 import numpy as np
 
-from ctatlas.inference.certainty import MapsWhenAsked, ProbabilityMaps, entropy_map
-from ctatlas.inference.decide import decide
-from ctatlas.inference.engine import Inferred, answer, calibrated_masks
+from ctatlas.inference.certainty import MapsWhenAsked, ProbabilityMaps, note_entropy
+from ctatlas.inference.decide import Deciding, deciding_by
+from ctatlas.inference.engine import Inferred, answer, answering, calibrated_masks
 from ctatlas.inference.joint import Joint, Voice
 from ctatlas.inference.restore import Part
 from ctatlas.inference.scene import Scene
@@ -81,30 +80,51 @@ def infer_together(
     ModelError
         When a card asks for a calibrated structure that nothing here can find, or a network fails.
     """
-    grid = scene.volume.grid
+    grid, steps = scene.volume.grid, _Sum(progress)
     masks = calibrated_masks(scene, joined.cards, progress=progress)
-    answers = [answer(scene, model, _body(scene, model.card), progress=progress).slabs for model in models]
-    members = tuple(
-        _alone(slabs, model.card, masks, grid, progress)
-        for slabs, model in zip(answers, models, strict=True)
-        if keep_members
-    )
-    fields = [(card, mean_slabs(names, answers, masks, joined)) for card, names in fields_of(joined)]
+    looks = [(model, _body(scene, model.card)) for model in models]
+    answers: list[Iterable[Part]]
+    if save_probabilities:  # maps are made when they are asked for, so that slabs are held
+        answers = [answer(scene, model, body, progress=steps).slabs for model, body in looks]
+    else:
+        answers = [answering(scene, model, body, progress=steps) for model, body in looks]
+    alone = [deciding_by(model.card, grid) for model in models if keep_members]
+    if keep_members:
+        answers = [_noting(told, deciding) for told, deciding in zip(answers, alone, strict=True)]
+    fields = [_Field(card, names, deciding_by(card, grid)) for card, names in fields_of(joined)]
+    doubts = [np.zeros(grid.shape, np.uint8, order="F") for _ in fields if save_entropy]
+    differ = np.zeros(grid.shape, np.uint8, order="F") if save_disagreement else None
+    for number, slab in mean_slabs(fields, answers, masks, joined):
+        fields[number].deciding.take(slab)
+        if save_entropy:
+            note_entropy(slab, fields[number].card, doubts[number])
+        if differ is not None:
+            slab.note_disagreement(differ)
+        if save_probabilities:
+            fields[number].held.append(slab)
     found = Segmentation(grid)
-    for card, slabs in fields:
-        found = found.with_masks(decide(slabs, card, grid, progress=progress).items())
+    for one in fields:
+        found = found.with_masks(one.deciding.segmentation().items())
     found = found.select(joined.card.foreground.values())
     asked = [each.name for each in joined.card.classes if each.is_structure] if save_probabilities else []
     mean = Inferred(
         found.with_masks({name: masks[name] for name in joined.card.calibrated.structures}),
-        MapsWhenAsked.of(*(_maps(slabs, card, asked, grid) for card, slabs in fields)),
-        most_of(entropy_map(slabs, card, grid, progress=progress) for card, slabs in fields) if save_entropy else None,
+        MapsWhenAsked.of(*(_maps(one.held, one.card, asked, grid) for one in fields)),
+        most_of(doubts) if save_entropy else None,
         why_nothing=scene.calibrated.why_nothing if masks else "",
     )
-    differ = (
-        most_of(disagreement_map(slabs, grid, progress=progress) for _, slabs in fields) if save_disagreement else None
-    )
-    return Together(mean, members, differ)
+    theirs = zip(alone, models, strict=False)
+    return Together(mean, tuple(_whole(deciding, model.card, masks) for deciding, model in theirs), differ)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Field:
+    """Classes that are decided together: a card to decide by, the class of each channel, and what was decided."""
+
+    card: ModelCard
+    names: tuple[str, ...]
+    deciding: Deciding
+    held: list[MeanSlab] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +182,21 @@ class MeanSlab:
             squares += said * said
         return spread(len(voices), total, squares)
 
+    def note_disagreement(self, into: np.ndarray) -> None:
+        """Put where the models differ into a map (i, j, k) uint8, if it is more than what stands there.
+
+        Notes
+        -----
+        255: half are sure of a structure and half that it is not there. Twice the standard deviation of what models
+        say, as in the attention of an atlas; of all structures the one in which they differ most counts. 0 where one
+        model speaks alone.
+        """
+        most = self._zeros()
+        for channel in range(self.n_classes):
+            np.maximum(most, self.spread(channel), out=most)
+        here = into[self.box.slices]
+        np.maximum(here, np.rint(most.clip(0, 1) * 255).astype(np.uint8), out=here)
+
     def said(self, voice: Voice) -> np.ndarray:
         """Return what one model says of a class, (i, j, k) float32."""
         slab, card = self.told[voice.member], self.joint.cards[voice.member]
@@ -197,32 +232,47 @@ class MeanSlab:
 
 
 def mean_slabs(
-    names: Sequence[str], answers: Sequence[Sequence[Part]], masks: Mapping[str, np.ndarray], joint: Joint
-) -> list[MeanSlab]:
-    """Lay the slabs of several models over one another.
+    fields: Sequence[_Field], answers: Sequence[Iterable[Part]], masks: Mapping[str, np.ndarray], joined: Joint
+) -> Iterator[tuple[int, MeanSlab]]:
+    """Lay the slabs of several models over one another as they come, and yield them for one field after the other.
 
     Parameters
     ----------
-    names : sequence of str
-        The class of every channel; "" is nothing of all that.
-    answers : sequence of sequences of Slab
-        By each model, in the order of the slices.
+    fields : sequence of _Field
+    answers : sequence of iterables of Part
+        By each model, in the order of the slices; each is gone through once.
     masks : mapping of str to (i, j, k) bool
         What HU gives.
-    joint : Joint
+    joined : Joint
     """
-    slabs = [slab for answer in answers for slab in answer]
-    if not slabs:
-        return []
-    lo = np.min([slab.box.lo for slab in slabs], axis=0).tolist()
-    hi = np.max([slab.box.hi for slab in slabs], axis=0).tolist()
-    cuts = sorted({end for slab in slabs for end in (slab.box.lo[2], slab.box.hi[2])})
-    found = []
-    for first, last in pairwise(cuts):
-        told = tuple(next((slab for slab in answer if _covers(slab, first)), None) for answer in answers)
-        box = Box((lo[0], lo[1], first), (hi[0], hi[1], last))
-        found.append(MeanSlab(box, tuple(names), told, masks, joint))
-    return found
+    for first, last, told in meeting(answers):
+        boxes = [part.box for part in told if part is not None]
+        (a, b), (d, e) = (
+            np.min([box.lo[:2] for box in boxes], axis=0).tolist(),
+            np.max([box.hi[:2] for box in boxes], axis=0).tolist(),
+        )
+        for number, one in enumerate(fields):
+            yield number, MeanSlab(Box((a, b, first), (d, e, last)), one.names, told, masks, joined)
+
+
+def meeting(answers: Sequence[Iterable[Part]]) -> Iterator[tuple[int, int, tuple[Part | None, ...]]]:
+    """Yield slices first to last with what each model says of them, None where one did not look.
+
+    Models may cut the scan differently: slices end where the slab of any ends.
+    """
+    coming = [iter(answer) for answer in answers]
+    now = [next(each, None) for each in coming]
+    k = 0
+    while there := [part.box for part in now if part is not None]:
+        k = max(k, min(box.lo[2] for box in there))
+        told = tuple(part if part is not None and part.box.lo[2] <= k else None for part in now)
+        last = min(box.hi[2] if box.lo[2] <= k else box.lo[2] for box in there)
+        yield k, last, told
+        now = [
+            next(each, None) if part is not None and part.box.hi[2] <= last else part
+            for each, part in zip(coming, now, strict=True)
+        ]
+        k = last
 
 
 def fields_of(joint: Joint) -> list[tuple[ModelCard, tuple[str, ...]]]:
@@ -230,40 +280,15 @@ def fields_of(joint: Joint) -> list[tuple[ModelCard, tuple[str, ...]]]:
     by_name = {each.name: each for each in joint.card.classes}
     background = joint.card.classes[0]
     found = []
-    for field in joint.fields:
-        classes = [by_name[name] for name in field.names]
-        if field.threshold is None:
+    for one in joint.fields:
+        classes = [by_name[name] for name in one.names]
+        if one.threshold is None:
             classes.insert(0, background)
         numbered = tuple(each.model_copy(update={"channel": number}) for number, each in enumerate(classes))
-        decides = (
-            {"decide": "argmax"} if field.threshold is None else {"decide": "threshold", "threshold": field.threshold}
-        )
+        decides = {"decide": "argmax"} if one.threshold is None else {"decide": "threshold", "threshold": one.threshold}
         names = tuple("" if each.role == "background" else each.name for each in classes)
         found.append((joint.card.model_copy(update={"classes": numbered, **decides}), names))
     return found
-
-
-def disagreement_map(slabs: Sequence[MeanSlab], grid: Grid, *, progress: Progress = SILENT) -> np.ndarray:
-    """Tell where models differ, (i, j, k) uint8: 255 where half are sure of a structure and half that it is not there.
-
-    Notes
-    -----
-    Twice the standard deviation of what models say of a structure, as in the attention of an atlas; of all structures
-    the one in which they differ most counts. 0 where one model speaks alone, and outside the slabs.
-    """
-    found = np.zeros(grid.shape, np.uint8, order="F")
-    progress.stage("disagreement", len(slabs))
-    for slab in slabs:
-        most = np.zeros(slab.box.shape, np.float32)
-        for channel in range(slab.n_classes):
-            np.maximum(most, slab.spread(channel), out=most)
-        found[slab.box.slices] = np.rint(most.clip(0, 1) * 255).astype(np.uint8)
-        progress.advance()
-    return found
-
-
-def _covers(slab: Part, k: int) -> bool:
-    return slab.box.lo[2] <= k < slab.box.hi[2]
 
 
 def _body(scene: Scene, card: ModelCard) -> np.ndarray:
@@ -271,12 +296,34 @@ def _body(scene: Scene, card: ModelCard) -> np.ndarray:
     return scene.calibrated.body if card.pipeline == "ctatlas" else np.ones((1, 1, 1), np.bool_)
 
 
-def _alone(
-    slabs: Sequence[Part], card: ModelCard, masks: Mapping[str, np.ndarray], grid: Grid, progress: Progress
-) -> Inferred:
-    """Decide what one model finds by itself."""
-    found = decide(slabs, card, grid, progress=progress)
+def _noting(parts: Iterable[Part], deciding: Deciding) -> Iterator[Part]:
+    """Pass on what a model says, and decide it as by that model alone."""
+    for part in parts:
+        deciding.take(part)
+        yield part
+
+
+def _whole(deciding: Deciding, card: ModelCard, masks: Mapping[str, np.ndarray]) -> Inferred:
+    found = deciding.segmentation()
     return Inferred(found.with_masks({name: masks[name] for name in card.calibrated.structures}))
+
+
+class _Sum:
+    """Tell of the steps of several models, which run side by side, as of one."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.total, self.done = progress, 0, 0
+
+    def stage(self, name: str, total: int) -> None:
+        """Hear that a model begins."""
+        self.total += total
+        self.progress.stage(name, self.total)
+        self.progress.advance(self.done)
+
+    def advance(self, steps: int = 1) -> None:
+        """Hear that so many steps are done."""
+        self.done += steps
+        self.progress.advance(steps)
 
 
 def _maps(slabs: Sequence[MeanSlab], card: ModelCard, asked: Collection[str], grid: Grid) -> ProbabilityMaps:
