@@ -107,7 +107,8 @@ def ours(hu: np.ndarray, channels: int, shrink: int) -> tuple[float, dict[int, i
     volume = Volume(hu, Grid(hu.shape, np.diag([*SPACING, 1.0])))
     prepared = prepare(volume, card, np.ones(hu.shape, np.bool_))
     found = decide(restored(predicted(prepared, model), prepared.route), card, volume.grid)
-    return network.seconds, {n: int(found.n_voxels()[f"auxiliary_{n}"]) for n in range(channels)}
+    voxels = found.n_voxels()
+    return network.seconds, {n: int(voxels[f"auxiliary_{n}"]) for n in range(channels)}
 
 
 def monai(hu: np.ndarray, channels: int, shrink: int) -> tuple[float, dict[int, int]]:

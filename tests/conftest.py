@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[1]
 settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
 settings.register_profile("soak", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+# The same voxels on every machine, whatever engines are installed there.
+os.environ.setdefault("CTATLAS_BACKEND", "onnxruntime")
 
 
 @pytest.fixture(scope="session")

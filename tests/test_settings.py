@@ -12,7 +12,7 @@ from ctatlas.settings import Settings, settings
 @pytest.fixture(autouse=True)
 def config(tmp_path, monkeypatch) -> Path:
     """Return the path of a configuration file that nobody has written yet, on a machine that says nothing."""
-    for name in ("HF_MIRROR", "HOME", "OFFLINE", "THREADS"):
+    for name in ("BACKEND", "HF_MIRROR", "HOME", "OFFLINE", "THREADS"):
         monkeypatch.delenv(f"CTATLAS_{name}", raising=False)
     monkeypatch.setattr(ctatlas.settings, "user_config_path", lambda _: tmp_path)
     monkeypatch.setattr(ctatlas.settings, "user_cache_path", lambda _: Path("/platform/cache"))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ctatlas.errors import ModelError
-from ctatlas.models import load
+from ctatlas.models import engines, load
 from ctatlas.models.backends import cpu
 from ctatlas.models.backends.torch import TorchNetwork
 from ctatlas.models.conversion import onnx_bytes
@@ -126,3 +126,30 @@ def test_who_asks_gets_it_and_what_is_set_holds_where_it_can(monkeypatch: pytest
     monkeypatch.setenv("CTATLAS_BACKEND", "tensorflow")
     with pytest.raises(ModelError, match="no backend 'tensorflow'; known: onnxruntime, openvino"):
         chosen("onnx")
+
+
+@pytest.mark.parametrize(
+    ("weights", "installed", "processor", "best"),
+    [
+        ("onnx", {"onnxruntime", "openvino"}, {"avx512f", "avx512_bf16"}, "openvino"),
+        ("onnx", {"onnxruntime"}, {"avx512f"}, "onnxruntime"),
+        ("onnx", {"onnxruntime", "openvino"}, {"avx2"}, "onnxruntime"),
+        ("torch", {"torch", "openvino"}, {"avx512f", "avx512_bf16"}, "torch"),
+        ("nnunet", {"torch"}, {"avx512f"}, "torch"),
+    ],
+)
+def test_the_default_is_the_fastest_that_is_here_and_changes_no_label(
+    weights: str, installed: set[str], processor: set[str], best: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CTATLAS_BACKEND", raising=False)
+    monkeypatch.setattr(engines, "find_spec", lambda name: name in installed)
+    monkeypatch.setattr(engines, "instructions", lambda: frozenset(processor))
+    assert chosen(weights) == best
+
+
+def test_every_measured_row_names_a_backend_and_its_source() -> None:
+    for row in engines._measured():
+        assert row["backend"] in RUNS[row["weights"]]
+        assert float(row["cpu_s"]) > 0
+        assert 0 <= float(row["label_difference"]) < 0.01
+        assert row["source"].startswith("benchmarks/backends.py: ")
