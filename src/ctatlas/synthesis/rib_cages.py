@@ -92,6 +92,8 @@ def make_rib_cage(plan: PhantomPlan, *, pairs: int = 12) -> RibCage:
     if pairs > 12:
         shapes |= {name: [*shapes[name], *_one_lower(shapes[name])] for name in shapes if name.endswith("_12")}
     labels, depth_mm = _painted(plan, shapes)
+    if pairs < 13:  # of which two bear one name
+        labels = _whole(labels)
     return RibCage(case.truth.grid, _with_bone(case.volume.array, labels, depth_mm, plan), labels, tuple(shapes))
 
 
@@ -115,7 +117,7 @@ def _painted(plan: PhantomPlan, bones: dict[str, list[Shape]]) -> tuple[np.ndarr
             better = depth > deepest[box]
             labels[box][better] = number
             deepest[box][better] = depth[better]
-    return _whole(labels), deepest
+    return labels, deepest
 
 
 def _whole(labels: np.ndarray) -> np.ndarray:

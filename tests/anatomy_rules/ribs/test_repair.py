@@ -18,6 +18,7 @@ from ctatlas.synthesis.rib_mistakes import (
     shifted_stretch,
     sides_swapped,
     swapped,
+    vertebra_in_two,
 )
 from ctatlas.volume import Grid, Segmentation
 
@@ -196,3 +197,12 @@ def test_noise_is_left_alone_and_said(cage: RibCage) -> None:
     found = repair_ribs(given)
     assert found.segmentation is given
     assert "noise" in found.doubts[0]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ribs_keep_their_numbers_where_those_of_vertebrae_contradict_themselves(cage: RibCage, seed: int) -> None:
+    given = vertebra_in_two(cage, np.random.default_rng(seed))
+    found = repair_ribs(given.segmentation)
+    ribs = np.isin(cage.labels, [cage.id_of(name) for name in cage.names if name.startswith("rib_")])
+    assert (labels_of(found.segmentation, cage)[ribs] == cage.labels[ribs]).all()
+    assert any("left out where there is no room" in doubt for doubt in found.doubts)

@@ -18,6 +18,7 @@ from ctatlas.anatomy_rules.ribs.steps import Fragments
 
 CRUMB_MM = 12.0  # shorter pieces point nowhere: a rib is about that thick
 AT_SPINE_MM = 60.0  # a rib whose end is this near to a vertebra's body has its head, or lacks only that
+AROUND_END_MM = 25.0  # of an end: what of the rib may be nearest to the spine
 AT_MOST_STEMS = 8  # of one name, the largest: of more nothing can be made
 OVERLAP_MM = 24.0  # nearer whole slices: the ends lie side by side where a rib was cut aslant
 CLOSE_MM = 8.0  # no rib lies between nearer ends
@@ -217,12 +218,14 @@ def _chain(members: Sequence[_Stem], links: Sequence[Link], bodies: KDTree) -> C
     first = min(members, key=lambda stem: stem.gap_mm)
     length = sum(stem.line.length_mm for stem in members)
     length += sum(float(np.linalg.norm(link.to_mm - link.from_mm)) for link in links)
-    gap = float(ways_mm(bodies, first.piece.points_mm).min())
+    points, end = first.piece.points_mm, first.line.end(first.which)
+    near = points[np.abs(points - end).max(axis=1) <= AROUND_END_MM]
+    gap = float(ways_mm(bodies, near if len(near) else points).min())
     return Chain(
         most_common(pieces),
         tuple(pieces),
         tuple(links),
-        first.line.end(first.which),
+        end,
         first.line.outward(first.which),
         gap,
         length,

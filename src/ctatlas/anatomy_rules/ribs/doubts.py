@@ -79,6 +79,9 @@ def _lumbar(spine: Spine, sacrum_down_mm: float | None) -> Iterator[str]:
 
 
 def _left_out(spine: Spine) -> Iterator[str]:
+    if spine.contradictions:
+        said = ", ".join(spine.contradictions)
+        yield f"{said} left out where there is no room: vertebrae beyond are off by one, and ribs keep theirs"
     ranks = [vertebra_names().index(name) for name in spine.names]
     for a, b in pairwise(ranks):
         if b - a > 1:

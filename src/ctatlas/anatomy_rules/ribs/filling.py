@@ -11,6 +11,7 @@ from scipy import ndimage
 from ctatlas.anatomy import structures
 from ctatlas.anatomy_rules.ribs.chains import Chain, Link
 from ctatlas.anatomy_rules.ribs.numbers import expected_mm, number_of, thoracic
+from ctatlas.anatomy_rules.ribs.pieces import thinned
 from ctatlas.anatomy_rules.ribs.spine import Spine
 from ctatlas.anatomy_rules.ribs.steps import Gaps, Joints
 from ctatlas.anatomy_rules.ribs.ways import Scene, cheapest_way, curve_between, rod
@@ -20,6 +21,7 @@ ONE_VERTEBRA = (1, 11, 12)  # ribs that meet their own vertebra alone; others th
 TURN_DEG = 80.0  # between where a rib points and where its way leads: at the tubercle it turns toward the body
 START_MM = 12.0  # of a way by which that is judged
 TOUCHING_MM = 1.9  # in voxel diagonals: pieces this near need no bridge
+GOALS_MM = 1.5  # between the places on a body where a rib may end
 FEW = 3  # attached ribs of which a gap can be learned
 _AROUND = np.ones((3, 3, 3), dtype=bool)
 
@@ -89,8 +91,9 @@ def _goals(chain: Chain, spine: Spine) -> np.ndarray:
     meets = [thoracic(number)] if number in ONE_VERTEBRA else [thoracic(number), thoracic(number - 1)]
     expected, half = expected_mm(number, spine), 0.6 * spine.pitch_mm(expected_mm(number, spine))
     goals = []
-    for body in (spine.body(name) for name in meets):
-        if len(body):
+    for name in meets:
+        if name in spine.names:
+            body = thinned(spine.body(name), GOALS_MM)
             behind = (body - body.mean(axis=0)) @ spine.backward >= 0
             sign = 1.0 if structures()[chain.name].side == "right" else -1.0
             beside = sign * spine.rightward_mm(body) > 0

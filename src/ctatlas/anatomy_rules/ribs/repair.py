@@ -128,7 +128,7 @@ def repair_ribs(segmentation: Segmentation, *, hu: np.ndarray | None = None, ste
     sacrum = _sacrum_down_mm(segmentation, spine)
     doubtful = doubts(pairs, spine, wanted.numbers, sacrum_down_mm=sacrum)
     findings += more
-    if wanted.numbers.on:
+    if wanted.numbers.on and not spine.contradictions:
         chains, more = renamed(chains, pairs)
         findings += more
     named = [_named(each, chain.name) for chain in chains for each in chain.pieces] + crumbs

@@ -13,6 +13,8 @@ from ctatlas.anatomy_rules.ribs.pieces import Piece
 from ctatlas.anatomy_rules.ribs.spine import Spine
 from ctatlas.anatomy_rules.ribs.steps import Sides
 
+ENOUGH = 2000  # points of a piece for its median
+
 
 def on_their_sides(ribs: Sequence[Piece], spine: Spine, step: Sides) -> tuple[list[Piece], list[Finding]]:
     """Give pieces that lie on the other side the name of the partner; what lies in the middle keeps its name."""
@@ -20,7 +22,7 @@ def on_their_sides(ribs: Sequence[Piece], spine: Spine, step: Sides) -> tuple[li
     findings: list[Finding] = []
     for each in ribs:
         known = structures()[each.name]
-        away_mm = float(np.median(spine.rightward_mm(each.points_mm)))
+        away_mm = float(np.median(spine.rightward_mm(each.points_mm[:: len(each.points_mm) // ENOUGH + 1])))
         if abs(away_mm) <= step.tolerance_mm or (away_mm > 0) == (known.side == "right"):
             found.append(each)
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +79,19 @@ class Spine:
             return 25.0
         at = int(np.clip(np.searchsorted(self.levels_mm, down_mm), 1, len(self.levels_mm) - 1))
         return float(self.levels_mm[at] - self.levels_mm[at - 1])
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """Return the vertebrae whose number is left out although there is no room for them."""
+        known = vertebra_names()
+        ranks = [known.index(name) for name in self.names]
+        steps = np.diff(self.levels_mm)
+        found: list[str] = []
+        for at, (a, b) in enumerate(pairwise(ranks)):
+            around = np.median(steps[max(0, at - 3) : at + 4])
+            if b - a > 1 and steps[at] < (b - a - 0.5) * around:
+                found += known[a + 1 : b]
+        return tuple(found)
 
     def _nearest(self, points_mm: np.ndarray) -> np.ndarray:
         return np.asarray(KDTree(self.curve_mm).query(points_mm)[1])

@@ -17,7 +17,7 @@ from ctatlas.anatomy_rules.ribs.steps import Vertebrae
 OTHER_NUMBER, FARTHER_NUMBER = 1.0, 0.1  # what another number costs, and each one farther from what was written
 ONE_LEFT_OUT, GAP = 1.5, 0.3  # … and a number left out, unless there is the room for it
 A_VERTEBRA = 0.4  # of its neighbours' volume: a second piece this large, far from the first, is one of its own
-HALVES = 0.55  # of the way between vertebrae: two pieces nearer than that …
+HALVES = 0.7  # of the way between vertebrae: two pieces nearer than that …
 WHOLE = 1.3  # … and together no larger than this share of a neighbour are one vertebra
 
 
@@ -102,7 +102,7 @@ def _merged(units: Sequence[_Unit]) -> list[_Unit]:
     ways = [float(np.linalg.norm(b.centre_mm - a.centre_mm)) for a, b in pairwise(units)]
     found = list(units)
     for at in range(len(ways) - 1, -1, -1):
-        near = [way for k, way in enumerate(ways) if k != at and abs(k - at) <= 2]
+        near = [way for k, way in enumerate(ways) if k != at and abs(k - at) <= 4]
         around = [u.volume_mm3 for k, u in enumerate(units) if k not in (at, at + 1) and abs(k - at) <= 3]
         one, other = found[at], found[at + 1]
         whole = one.volume_mm3 + other.volume_mm3
@@ -150,16 +150,19 @@ def _step_cost(step: int, way: float) -> float:
 
 
 def _crumbs(crumbs: Sequence[Piece], vertebrae: Sequence[Piece], voxel_mm: float) -> list[Piece]:
-    """Give crumbs to the vertebra that they touch; the others go."""
+    """Give crumbs to the vertebra that they touch; others go, but for all that the end of a scan leaves of one."""
     if not crumbs or not vertebrae:
         return []
     points = np.concatenate([each.points_mm for each in vertebrae])
     owner = np.repeat(np.arange(len(vertebrae)), [len(each.points_mm) for each in vertebrae])
+    whole = {each.origin for each in vertebrae}
     tree, found = KDTree(points), []
     for crumb in crumbs:
         ways, nearest = ways_mm(tree, crumb.points_mm), nearest_of(tree, crumb.points_mm)
         at = int(np.argmin(ways))
-        if ways[at] <= 1.8 * voxel_mm:
+        if crumb.origin not in whole:
+            found.append(crumb)
+        elif ways[at] <= 1.8 * voxel_mm:
             found.append(replace(crumb, name=vertebrae[int(owner[nearest[at]])].name))
     return found
 

@@ -96,14 +96,18 @@ def rod(grid: Grid, box: Box, line_mm: np.ndarray, radii_mm: np.ndarray) -> tupl
     """
     shape = tuple(side.stop - side.start for side in box)
     points, radii = _dense(line_mm, radii_mm, 0.4 * min(grid.spacing_mm))
-    index = np.indices(shape).reshape(3, -1).T + [side.start for side in box]
-    tree, around = KDTree(points), grid.world(index)
-    inside = ways_mm(tree, around) <= radii[nearest_of(tree, around)]
-    on_line = np.zeros(shape, dtype=bool)
+    inside, on_line = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     voxels = np.rint(grid.voxel(points)).astype(int) - [side.start for side in box]
     voxels = voxels[((voxels >= 0) & (voxels < shape)).all(axis=1)]
+    if not len(voxels):
+        return inside, on_line
     on_line[tuple(voxels.T)] = True
-    return inside.reshape(shape), on_line
+    roughly_mm = ndimage.distance_transform_edt(~on_line, sampling=grid.spacing_mm)
+    index = np.argwhere(roughly_mm <= float(radii.max()) + float(np.linalg.norm(grid.spacing_mm)))
+    tree, around = KDTree(points), grid.world(index + [side.start for side in box])
+    held = ways_mm(tree, around) <= radii[nearest_of(tree, around)]
+    inside[tuple(index[held].T)] = True
+    return inside, on_line
 
 
 def cheapest_way(
