@@ -18,7 +18,15 @@ from ctatlas.models.kinds import checkpoint_opener
 from ctatlas.models.nnunet import model_folders
 from ctatlas.models.terms import Terms
 
-_OF_NNUNET = ("plans.json", "dataset.json", "dataset_fingerprint.json", "postprocessing.json", "*.onnx", "*.onnx.data")
+_OF_NNUNET = (
+    "plans.json",
+    "dataset.json",
+    "ctatlas.toml",
+    "dataset_fingerprint.json",
+    "postprocessing.json",
+    "*.onnx",
+    "*.onnx.data",
+)
 _FOLDS = ("fold_*/checkpoint_*.pth", "fold_*/postprocessing.json")
 _IN_A_BUNDLE = "configs/metadata.json"
 # Label sets by the number of classes of a text-driven head, whose order the checkpoint's own embeddings fix.

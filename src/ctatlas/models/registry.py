@@ -121,7 +121,7 @@ def _folder(name_or_path: str | Path) -> Path:
         raise ModelError(f"{public.name}: {_WHY_NOT[public.use].format(public.name)}")
     raise ModelError(
         f"no model {str(name_or_path)!r}; known: {', '.join(known) or 'none'}; or give a folder with a {CARD_FILE}, "
-        "or one that nnU-Net trained"
+        "or one that nnU-Net trained; 'ctatlas models import' takes zips"
     )
 
 

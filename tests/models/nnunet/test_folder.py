@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 from ctatlas.errors import ModelError
+from ctatlas.models import load
+from ctatlas.models.install import import_model
 from ctatlas.models.nnunet import load_networks, open_folder
 from tests.support.nnunet_folders import Folder, write_folder
 
@@ -132,3 +135,20 @@ def test_old_checkpoints_say_nothing_of_mirroring(place: Path) -> None:
 def test_a_folder_without_plans_is_none(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model folder of nnU-Net: expected plans.json and dataset.json"):
         open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("below", ["", "Dataset321_Toy/"], ids=["bare", "with its dataset"])
+def test_a_zip_is_imported_with_or_without_its_dataset_and_keeps_its_note(
+    below: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CTATLAS_HOME", str(tmp_path / "home"))
+    (place / "ctatlas.toml").write_text('orientation = "RAS"', encoding="utf-8")
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        for file in place.rglob("*.*"):
+            archive.write(file, f"{below}{place.name}/{file.relative_to(place)}")
+
+    import_model(tmp_path / "model.zip", name="toy")
+
+    found = load("toy")
+    assert found.card.input.orientation == "RAS"
+    assert found.card.foreground == {1: "liver", 2: "spleen", 3: "pancreas"}
