@@ -2,7 +2,7 @@
 
 32 channels on a network grid of 240x240x250 at 1.5 mm, from a scan of 512x512x300, windows of 96, overlap 0.5; a
 network of one 1x1x1 convolution with random weights, whose own time is measured and taken out. MONAI:
-`sliding_window_inference` with gaussian weights, sigmoid, `Invertd` of `Spacingd`, threshold 0.5. ctatlas: `predicted`
+`sliding_window_inference` with gaussian weights, softmax, `Invertd` of `Spacingd`, arg-max. ctatlas: `predicted`
 → `restored` → `decide`. Each in a process of its own on one thread; times are CPU seconds, memory is what the process
 holds at most beyond what it held before. `--shrink 2` halves every side of scan, grid and windows.
 MONAI 1.5 needs no more than its wheel, unpacked.
@@ -91,7 +91,7 @@ def ours(hu: np.ndarray, channels: int, shrink: int) -> tuple[float, dict[int, i
                 "license": "none",
                 "description": "x",
                 "not_for": "x",
-                "decide": "threshold",
+                "decide": "argmax",
                 "input": {
                     "spacing_mm": [GRID_MM] * 3,
                     "orientation": "RAS",
@@ -99,7 +99,10 @@ def ours(hu: np.ndarray, channels: int, shrink: int) -> tuple[float, dict[int, i
                 },
                 "window": {"shape": [size] * 3, "overlap": 0.5},
                 "weights": {"file": "none", "sha256": "0" * 64},
-                "classes": [{"channel": n, "name": f"auxiliary_{n}", "role": "auxiliary"} for n in range(channels)],
+                "classes": [
+                    {"channel": n, "name": f"auxiliary_{n}", "role": "auxiliary" if n else "background"}
+                    for n in range(channels)
+                ],
             }
         )
     )
@@ -108,7 +111,7 @@ def ours(hu: np.ndarray, channels: int, shrink: int) -> tuple[float, dict[int, i
     prepared = prepare(volume, card, np.ones(hu.shape, np.bool_))
     found = decide(restored(predicted(prepared, model), prepared.route), card, volume.grid)
     voxels = found.n_voxels()
-    return network.seconds, {n: int(voxels[f"auxiliary_{n}"]) for n in range(channels)}
+    return network.seconds, {n: int(voxels[f"auxiliary_{n}"]) for n in range(1, channels)}
 
 
 def monai(hu: np.ndarray, channels: int, shrink: int) -> tuple[float, dict[int, int]]:
@@ -125,11 +128,11 @@ def monai(hu: np.ndarray, channels: int, shrink: int) -> tuple[float, dict[int, 
         data = forward({"image": MetaTensor(torch.from_numpy(hu.astype(np.float32))[None] / 1000, affine=affine)})
         roi = (WINDOW // shrink,) * 3
         logits = sliding_window_inference(data["image"][None], roi, 1, network, overlap=0.5, mode="gaussian")
-        data["pred"] = torch.sigmoid(logits)[0]
+        data["pred"] = torch.softmax(logits, dim=1)[0]
         del logits
         back = Invertd(keys="pred", transform=forward, orig_keys="image", nearest_interp=False, to_tensor=True)
-        whole = back(data)["pred"]
-        found = {n: int((whole[n] > 0.5).sum()) for n in range(channels)}
+        labels = torch.bincount(back(data)["pred"].argmax(dim=0).flatten(), minlength=channels)
+        found = {n: int(labels[n]) for n in range(1, channels)}
     return network.seconds, found
 
 

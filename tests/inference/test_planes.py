@@ -45,7 +45,7 @@ def test_planes_come_one_after_the_other_without_a_gap(order: str, tmp_path: Pat
         assert planes.values.shape[:3] == (5, *prepared.route.coarse.shape[:2])
         ends.append(planes.end)
     assert ends[-1] == prepared.route.coarse.shape[2]
-    assert len(ends) > 3
+    assert len(ends) >= 3
 
 
 @pytest.mark.parametrize("decide_by", ["argmax", "threshold"])

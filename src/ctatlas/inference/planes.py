@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -37,12 +36,13 @@ class Planes:
 
 
 class Sums:
-    """Weighted sums of windows on a padded grid, cut along the scan's slices wherever a window begins or ends.
+    """Weighted sums of windows on a padded grid, over as many planes as a window is thick.
+
+    Windows come in the order of the scan's slices. Planes are counted along that order, whichever way the network's
+    axis runs: `_first` is the first that is held, and a window begins there or further on.
 
     Parameters
     ----------
-    boxes : sequence of Box
-        All windows, in the order in which they will be added: along the scan's slices.
     shape : three int
         Of the padded grid.
     inner : Box
@@ -51,76 +51,85 @@ class Sums:
     card : ModelCard
     """
 
-    def __init__(self, boxes: Sequence[Box], shape: Index, inner: Box, route: Route, card: ModelCard) -> None:
-        self._shape, self._inner, self._route, self._card = shape, inner, route, card
+    def __init__(self, shape: Index, inner: Box, route: Route, card: ModelCard) -> None:
+        self._inner, self._route, self._card = inner, route, card
         self._axis, self._descending = route.slices
+        self._n_planes = shape[self._axis]
         self._scheme = SCHEMES[card.window.scheme]
         self._weights = self._scheme.weights(card.window.shape)
-        lo, hi = inner.lo[self._axis], inner.hi[self._axis]
-        ends = {lo, hi} | {end for box in boxes for end in (box.lo[self._axis], box.hi[self._axis])}
-        parts = list(pairwise(sorted(end for end in ends if lo <= end <= hi)))
-        self._waiting = parts[::-1] if self._descending else parts
-        self._held: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        held = list(shape)
+        held[self._axis] = card.window.shape[self._axis]
+        self._totals = np.zeros((len(card.classes), *held), np.float32)
+        self._weight = np.zeros(held, np.float32)
+        self._first = 0
 
     def add(self, box: Box, said: np.ndarray) -> None:
-        """Add what the network said of a window (c, x, y, z), each voxel with its weight."""
-        for part in self._waiting:
-            lo, hi = max(part[0], box.lo[self._axis]), min(part[1], box.hi[self._axis])
-            if lo >= hi:
-                continue
-            totals, weight = self._sums_of(part)
-            here, there = list(box.slices), [slice(None)] * 3
-            here[self._axis] = slice(lo - part[0], hi - part[0])
-            there[self._axis] = slice(lo - box.lo[self._axis], hi - box.lo[self._axis])
-            own = self._weights[tuple(there)]
-            weight[tuple(here)] += own
-            for total, given in zip(totals, said, strict=True):  # class by class: what is held stays small
-                total[tuple(here)] += given[tuple(there)] * own
+        """Add what the network said of a window (c, x, y, z), once `done_before` has made room, voxels weighted."""
+        here = list(box.slices)
+        here[self._axis] = slice(None)
+        place, own = tuple(here), self._onwards(self._weights)
+        self._weight[place] += own
+        weighted = np.empty(own.shape, np.float32)
+        for total, given in zip(self._totals, said, strict=True):  # class by class: what is held stays small
+            np.multiply(self._onwards(given), own, out=weighted)
+            total[place] += weighted
 
     def done_before(self, box: Box) -> Iterator[Planes]:
         """Let go of the planes that neither this window nor one after it reaches."""
-        while self._waiting:
-            lo, hi = self._waiting[0]
-            reached = lo < box.hi[self._axis] if self._descending else hi > box.lo[self._axis]
-            if reached:
-                return
-            yield self._let_go()
+        start = self._n_planes - box.hi[self._axis] if self._descending else box.lo[self._axis]
+        yield from self._let_go(start)
 
     def rest(self) -> Iterator[Planes]:
         """Let go of what is left."""
-        while self._waiting:
-            yield self._let_go()
+        yield from self._let_go(self._n_planes)
 
-    def _sums_of(self, part: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        if part not in self._held:
-            shape = list(self._shape)
-            shape[self._axis] = part[1] - part[0]
-            self._held[part] = np.zeros((len(self._card.classes), *shape), np.float32), np.zeros(shape, np.float32)
-        return self._held[part]
+    def _onwards(self, array: np.ndarray) -> np.ndarray:
+        """View a window (x, y, z) with its planes in the order of the scan's slices."""
+        return np.flip(array, self._axis) if self._descending else array
 
-    def _let_go(self) -> Planes:
-        """Turn the sums of the first part into probabilities, in the scan's order of axes, i fastest as there."""
-        part = self._waiting.pop(0)
-        sums, weight = self._sums_of(part)
-        del self._held[part]
+    def _let_go(self, start: int) -> Iterator[Planes]:
+        """Let go of all planes before one, and hold those from there on."""
+        while self._first < start:
+            n = min(start - self._first, self._weight.shape[self._axis])
+            planes = self._planes(n)
+            self._move_on(n)
+            if planes is not None:
+                yield planes
+
+    def _planes(self, n: int) -> Planes | None:
+        """Turn the first sums into probabilities, in the scan's order of axes, i fastest as there; none of padding."""
+        a, b = self._inner.lo[self._axis], self._inner.hi[self._axis]
+        lo, hi = (self._n_planes - b, self._n_planes - a) if self._descending else (a, b)
+        first, end = max(lo, self._first), min(hi, self._first + n)
+        if first >= end:
+            return None
         here = list(self._inner.slices)
-        here[self._axis] = slice(None)
-        totals = self._route.from_network(sums[(slice(None), *here)])
-        counted = self._route.from_network(weight[None, *here])[0].transpose(2, 1, 0)
+        here[self._axis] = slice(first - self._first, end - self._first)
+        counted = self._in_scan_order(self._weight[None, *here])[0]
         unseen = counted == 0
         divisor = np.where(unseen, np.float32(1), counted)
+        totals = self._in_scan_order(self._totals[(slice(None), *here)])
         means = np.empty((len(totals), *divisor.shape), np.float32)
-        for channel, total in enumerate(totals):
-            np.divide(total.transpose(2, 1, 0), divisor, out=means[channel])
+        for total, mean in zip(totals, means, strict=True):
+            np.divide(total, divisor, out=mean)
         if self._scheme.blends == "logits":
             means = probabilities_of(means[None], self._card)[0]
             means[:, unseen] = 0
         for each in self._card.classes:
             if each.role == "background":
                 means[each.channel][unseen] = 1
-        return Planes(self._place(part), means.transpose(0, 3, 2, 1))
+        return Planes(first - lo, means.transpose(0, 3, 2, 1))
 
-    def _place(self, part: tuple[int, int]) -> int:
-        """Return where a part begins along the scan's slices, without padding."""
-        lo, hi = self._inner.lo[self._axis], self._inner.hi[self._axis]
-        return hi - part[1] if self._descending else part[0] - lo
+    def _in_scan_order(self, held: np.ndarray) -> np.ndarray:
+        """View what is held (c, x, y, z) as (c, k, j, i)."""
+        if self._descending:
+            held = np.flip(held, 1 + self._axis)  # as the network's axis runs
+        return self._route.from_network(held).transpose(0, 3, 2, 1)
+
+    def _move_on(self, n: int) -> None:
+        """Forget the first planes, and make room for as many after the last."""
+        for held in (self._weight, *self._totals):  # class by class: numpy makes a copy of what it moves onto itself
+            planes = np.moveaxis(held, self._axis, 0)
+            planes[: len(planes) - n] = planes[n:]
+            planes[len(planes) - n :] = 0
+        self._first += n

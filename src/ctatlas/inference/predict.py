@@ -67,7 +67,7 @@ def predicted(prepared: Prepared, model: Model, *, progress: Progress = SILENT) 
     boxes = _boxes_on_body(prepared.body, inner, inputs.shape[1:], card)
     boxes.sort(key=lambda box: box.lo[axis], reverse=descending)
     groups = [boxes[at : at + card.window.batch] for at in range(0, len(boxes), card.window.batch)]
-    sums = Sums(boxes, inputs.shape[1:], inner, route, card)
+    sums = Sums(inputs.shape[1:], inner, route, card)
     progress.stage("windows", len(boxes))
     for group, windows in zip(groups, _in_order(model, inputs, groups), strict=True):
         for box, said in zip(group, windows, strict=True):
