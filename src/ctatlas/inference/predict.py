@@ -106,13 +106,13 @@ def _in_order(model: Model, inputs: np.ndarray, groups: Sequence[Sequence[Box]])
 
     def said(group: Sequence[Box]) -> np.ndarray:
         logits = model.logits(np.stack([inputs[(slice(None), *box.slices)] for box in group]))
-        return logits if blends == "logits" else probabilities_of(logits, model.card)
+        return logits if blends == "logits" else probabilities_of(logits, model.card, in_place=True)
 
     running: deque[Future[np.ndarray]] = deque()
     with ThreadPoolExecutor(model.backend.workers) as pool:
         for group in groups:
             running.append(pool.submit(said, group))
-            if len(running) > model.backend.workers:
+            if len(running) >= model.backend.workers:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()

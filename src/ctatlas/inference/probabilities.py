@@ -10,9 +10,13 @@ from ctatlas.models import ModelCard
 _AT_ONCE = 2**18
 
 
-def probabilities_of(logits: np.ndarray, card: ModelCard) -> np.ndarray:
-    """Turn logits (n, c, x, y, z) into probabilities: of one class among all, or of each class alone."""
-    found = np.empty(logits.shape, np.float32)
+def probabilities_of(logits: np.ndarray, card: ModelCard, *, in_place: bool = False) -> np.ndarray:
+    """Turn logits (n, c, x, y, z) into probabilities: of one class among all, or of each class alone.
+
+    In place, float32 logits that may be written to become the probabilities, so that no second array is held.
+    """
+    fits = in_place and logits.dtype == np.float32 and logits.flags.writeable
+    found = logits if fits else np.empty(logits.shape, np.float32)
     each_of = _alone if card.decide == "threshold" else _among_all
     thickness = max(1, _AT_ONCE // max(1, logits[0, :, 0].size))
     for one, own in zip(logits, found, strict=True):
