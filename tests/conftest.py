@@ -16,6 +16,8 @@ settings.register_profile("soak", max_examples=1000, deadline=None, print_blob=T
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 # The same voxels on every machine, whatever engines are installed there.
 os.environ.setdefault("CTATLAS_BACKEND", "onnxruntime")
+# Tests run side by side; torch with a thread a core in each of them would wait for itself most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
