@@ -20,6 +20,7 @@ from ctatlas.atlas.records import CaseRecord, read_record
 from ctatlas.errors import AtlasError, CtatlasError, ScanError
 from ctatlas.execution import Task, refused_task
 from ctatlas.hashing import sha256_bytes, sha256_json
+from ctatlas.models.engines import backend_of
 from ctatlas.progress import Progress
 from ctatlas.results import Extras, Found, Naming, name_outputs
 from ctatlas.volume import Grid, Volume, read, whole_file, write_array_uint8, write_labels
@@ -155,6 +156,7 @@ def _predict(ct: Path, grid: Grid, predictor: Predictor, folder: Path, progress:
         write_array_uint8(values, where, folder / PROBABILITIES / f"{name}{MASK}")
     return {
         "masks": mask_facts(labels, ids, scan.grid),
+        "backend": backend_of(predictor.member.card),  # told, not part of the key: it changes next to no voxel
         "why_nothing": found.why_nothing,
         "notes": list(scan.facts.notes),
     }

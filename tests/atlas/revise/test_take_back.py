@@ -221,6 +221,7 @@ def test_bad_files_are_refused_in_a_line_and_nothing_is_stored(atlas: Atlas, tmp
     refused(atlas, path, "liver.nii.gz: holds labels 1, 3; expected a mask of liver: 0 and one other value")
     path.unlink()
     refused(atlas, bad, "one: holds no masks; expected <structure>.nii.gz")
+    refused(atlas, bad / "two.dcm", "two.dcm: there is no such file or folder")
     refused(atlas, bad / "nowhere.nii.gz", "nowhere.nii.gz")
     write_labels(np.full(GRID.shape, 77, np.uint8), GRID, bad / "labels.nii.gz")
     refused(atlas, bad / "labels.nii.gz", "holds label 77, which has no name in labels.json or abdomenatlas-1.1")

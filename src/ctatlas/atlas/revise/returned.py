@@ -54,8 +54,11 @@ def files_with_masks(path: Path) -> list[Path]:
             return [path]
         folders = [path / name for name in _FOLDERS if (path / name).is_dir()]
         found = sorted(file for folder in folders for file in folder.iterdir() if file.is_file() and _may_hold(file))
+        nothing_there = not path.exists()
     except OSError as error:
         raise ScanError(f"{path}: can't be read ({error.strerror})") from None
+    if nothing_there:
+        raise ScanError(f"{path}: there is no such file or folder")
     if not found:
         raise ScanError(
             f"{path}: holds no masks; expected <structure>.nii.gz, <structure>{REVISED}.nii.gz, .seg.nrrd or DICOM SEG"
