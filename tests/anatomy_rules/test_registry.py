@@ -58,7 +58,7 @@ def test_a_row_may_stand_for_a_table() -> None:
 
 
 def test_an_unknown_table_is_refused_and_the_known_are_named() -> None:
-    with pytest.raises(ModelError, match=re.escape("'../secrets'; there are torso")):
+    with pytest.raises(ModelError, match=re.escape("'../secrets'; there are abdomenatlas, suprem, torso")):
         rule_table("../secrets")
 
 

@@ -157,7 +157,7 @@ def test_a_model_is_loaded_once_however_many_cases_and_variants(
     add_torso(atlas, "two", torso(seed=1))
     loads: list[str] = []
     load = pipeline.load
-    monkeypatch.setattr(pipeline, "load", lambda name: (loads.append(str(name)), load(name))[1])
+    monkeypatch.setattr(pipeline, "load", lambda name, *more: (loads.append(str(name)), load(name, *more))[1])
     pipeline._loaded.cache_clear()
     assert predict(atlas, model, other, f"{model}+shift") == ["done"] * 6
     assert loads == [model, other]

@@ -86,9 +86,9 @@ def test_the_model_is_loaded_once_for_many_scans(
 ) -> None:
     loaded: list[str] = []
 
-    def counting(name: str) -> Model:
+    def counting(name: str, *more: str) -> Model:
         loaded.append(name)
-        return load(name)
+        return load(name, *more)
 
     monkeypatch.setattr("ctatlas.pipeline.load", counting)
     pipeline._loaded.cache_clear()

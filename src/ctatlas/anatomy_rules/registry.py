@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -104,10 +104,9 @@ def rule_table(name: str) -> tuple[Rule, ...]:
     return rules_from(tomllib.loads(table.read_text(encoding="utf-8"))["rules"], f"{name}.toml")
 
 
-def _table_names() -> Iterator[str]:
-    for entry in (files("ctatlas.anatomy_rules") / "data").iterdir():
-        if entry.name.endswith(".toml"):
-            yield entry.name.removesuffix(".toml")
+def _table_names() -> list[str]:
+    entries = (files("ctatlas.anatomy_rules") / "data").iterdir()
+    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
 
 
 def _rule(row: dict[str, object]) -> Rule:

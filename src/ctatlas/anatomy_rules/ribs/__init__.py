@@ -4,7 +4,7 @@
 those of the spine, `spine` makes the curve by which left, right and height are judged, `sides` puts ribs on theirs,
 `lines` finds their middle lines and `chains` the pieces that make up one, `numbers` counts them against the vertebrae
 and `doubts` says when that is uncertain; `filling` adds, along `ways` of bone, what lacks. `steps` holds what each step
-goes by (`data/ribs.toml`).
+goes by (`lengths.toml`).
 """
 
 from ctatlas.anatomy_rules.ribs.repair import Repaired, RibState, repair_ribs

@@ -99,7 +99,7 @@ def repair_ribs(segmentation: Segmentation, *, hu: np.ndarray | None = None, ste
     hu : (i, j, k) int16 or float32, optional
         The scan. With it only bone is added; without it, what a rib most likely looks like.
     steps : Steps, optional
-        Which steps are done and by which lengths; by default those of `data/ribs.toml`.
+        Which steps are done and by which lengths; by default those of `lengths.toml`.
 
     Returns
     -------

@@ -86,8 +86,8 @@ class Steps(BaseModel):
 
 @cache
 def rib_steps() -> Steps:
-    """Read `data/ribs.toml`."""
-    table = files("ctatlas.anatomy_rules") / "data" / "ribs.toml"
+    """Read `lengths.toml`."""
+    table = files("ctatlas.anatomy_rules.ribs") / "lengths.toml"
     return Steps.model_validate(tomllib.loads(table.read_text(encoding="utf-8")))
 
 

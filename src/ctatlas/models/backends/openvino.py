@@ -61,12 +61,24 @@ class Compiled:
             requests = self._requests(windows.shape[1:])
             request = requests.get()
             try:
-                found = [request.infer([each[None]])[0].copy() for each in windows]
+                found = [self._run(request, each[None]) for each in windows]
             finally:
                 requests.put(request)
         except RuntimeError as error:
             raise ModelError(f"the network failed on windows {windows.shape}: {_line(error)}") from None
         return np.concatenate(found).astype(np.float32, copy=False)
+
+    def _run(self, request: Any, window: np.ndarray) -> np.ndarray:
+        """Run one window; tensors cross into OpenVINO and back one at a time.
+
+        Two threads that did so at once for the first time in a process have been seen to wait for each other for ever.
+        """
+        with self.lock:
+            request.set_input_tensor(openvino.Tensor(np.ascontiguousarray(window)))
+        request.infer()
+        with self.lock:
+            found: np.ndarray = request.get_output_tensor().data.copy()
+        return found
 
     def _requests(self, shape: tuple[int, ...]) -> LifoQueue[Any]:
         """Compile for windows of a shape, once; return as many places to run one as there are workers."""
