@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import importlib
 import multiprocessing
@@ -142,6 +143,7 @@ def _work(end: Connection, make: Make, folder: Path) -> None:
     """Do batches until the other end is gone."""
     place = _place(folder)
     faulthandler.disable()
+    _leave_small_stack()
     warnings.simplefilter("error")
     signal.signal(signal.SIGPROF, _too_long)
     _let_floods_be_seen()
@@ -150,6 +152,18 @@ def _work(end: Connection, make: Make, folder: Path) -> None:
         while True:
             for number in end.recv():
                 end.send(attempt(make(number), place))
+
+
+class _SignalStack(ctypes.Structure):
+    """The C library's `stack_t`."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def _leave_small_stack() -> None:
+    """Take signals on the ordinary stack: that of faulthandler is too small once OpenVINO has asked for AMX."""
+    disabled = 2  # SS_DISABLE
+    ctypes.CDLL(None).sigaltstack(ctypes.byref(_SignalStack(None, disabled, 0)), None)
 
 
 def _place(folder: Path) -> Path:
