@@ -225,7 +225,11 @@ def test_a_folder_of_nnunet_on_the_hub_is_pulled(ctatlas: Terminal, site: Site, 
 def test_a_file_brought_by_hand_is_known_by_its_name(
     ctatlas: Terminal, home: Path, site: Site, weights: Path, public: Path
 ) -> None:
-    done = ctatlas("models", "import", weights)
+    refused = ctatlas("models", "import", weights)
+    assert refused.code == 2
+    assert "its terms need your consent: CC BY-NC 4.0; no commercial use; give it with --accept-license" in refused.err
+    assert not (home / "models" / "test").exists()
+    done = ctatlas("models", "import", weights, "--accept-license")
     assert done.code == 0, done.err
     assert load("test/public").card.commercial_use == "no"
     assert (home / "models" / "test" / "public" / "weights.lock").is_file()

@@ -27,11 +27,13 @@ from ctatlas.models.fetch import Expected, download, download_folder, is_folder,
 from ctatlas.models.fetch.address import safe_name
 from ctatlas.models.nnunet import model_folders
 from ctatlas.models.records import RECORD_FILE, FileRecord, Record, read_record, write_record
+from ctatlas.models.tasks import tasks
 from ctatlas.models.terms import Terms, refuse_unless_agreed
 from ctatlas.progress import SILENT, Progress
 from ctatlas.settings import settings
 
 Tell = Callable[[str], None]
+Consent = Callable[[str, Terms], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Installed:
 
 
 def terms_of(what: str, card: Path | None = None) -> Terms:
-    """Return the terms of a public checkpoint, else those of the card that comes with an address.
+    """Return the terms of a public checkpoint or task, else those of the card that comes with an address.
 
     Raises
     ------
@@ -55,6 +57,8 @@ def terms_of(what: str, card: Path | None = None) -> Terms:
     """
     if (entry := entries().get(what)) is not None:
         return Terms(entry.license, entry.license_url, entry.commercial_use)
+    if (task := tasks().get(what)) is not None:
+        return Terms(task.license, commercial_use=task.commercial_use)
     if card is None:
         return Terms("not known")
     found = read_card(card)
@@ -124,6 +128,7 @@ def import_model(
     name: str | None = None,
     card: Path | None = None,
     again: bool = False,
+    consent: Consent = refuse_unless_agreed,
     tell: Tell = lambda _text: None,
 ) -> Installed:
     """Make a model of what lies on the disk: a folder with a card, one of nnU-Net, a zip of either, bare weights.
@@ -137,12 +142,14 @@ def import_model(
         The card of bare weights that belong to no public checkpoint.
     again : bool
         Put it in the place of a model of this name.
+    consent : callable, optional
+        Is shown the name and the terms where they forbid commercial use; refuses by a `ModelError`.
     tell : callable, optional
 
     Raises
     ------
     ModelError
-        When it is no model, is damaged, or a model of this name is there.
+        When it is no model, is damaged, its terms were not agreed to, or a model of this name is there.
     OutputError
         When it can't be written down.
     """
@@ -157,9 +164,12 @@ def import_model(
             if (there := _there(called)) and not again:
                 raise ModelError(f"{called}: is there already, in {there.folder}; --again puts this one in its place")
             _refuse_taken(called, again=again, source=path)
-            brought.folder.rename(place.model)
             terms = brought.terms or terms_of(called)
-            tell(f"{called}: licence: {terms}")
+            if terms.commercial_use == "no":
+                consent(called, terms)
+            else:
+                tell(f"{called}: licence: {terms}")
+            brought.folder.rename(place.model)
             return _put(called, place, brought, source=path.name, revision="", terms=terms)
 
 

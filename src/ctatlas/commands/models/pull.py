@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,17 +41,21 @@ def pull(
     """Fetch public checkpoints; the licence is shown, and agreed to once where it binds."""
     from ctatlas.errors import ModelError
     from ctatlas.models.catalogue import entries
+    from ctatlas.models.install import import_model, terms_of
     from ctatlas.models.install import pull as fetch
-    from ctatlas.models.install import terms_of
 
     if len(models) > 1 and (name or card):
         raise ModelError("--name and --card describe one model; pull the others in calls of their own")
+    ask = partial(consent, accept=accept_license)
     done = []
     for model in models:
-        if model in entries() or "://" in model:
-            consent(model, terms_of(model, card), accept=accept_license)
-        with showing_progress(quiet=quiet) as progress:
-            done.append(fetch(model, name=name, card=card, again=again, progress=progress, tell=tell))
+        if model not in entries() and "://" not in model and Path(model).exists():
+            done.append(import_model(Path(model), name=name, card=card, again=again, consent=ask, tell=tell))
+        else:
+            if model in entries() or "://" in model:
+                ask(model, terms_of(model, card))
+            with showing_progress(quiet=quiet) as progress:
+                done.append(fetch(model, name=name, card=card, again=again, progress=progress, tell=tell))
         if not json:
             say_installed(done[-1])
     if json:
@@ -58,14 +63,15 @@ def pull(
 
 
 def consent(name: str, terms: Terms, *, accept: bool) -> None:
-    """Show the terms, and ask for consent where it is needed and a person can give it."""
-    from ctatlas.models.terms import agree, agreed
+    """Show the terms, and refuse unless they were agreed to: by an option, before, or now by a person who is there."""
+    from ctatlas.models.terms import agree, agreed, refuse_unless_agreed
 
     tell(f"{name}: licence: {terms}")
     if agreed(terms):
         return
     if accept or (sys.stdin.isatty() and typer.confirm("Do you agree to these terms?", err=True)):
         agree(terms)
+    refuse_unless_agreed(name, terms)
 
 
 def say_installed(done: Installed) -> None:
