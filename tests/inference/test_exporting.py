@@ -70,7 +70,7 @@ def test_a_copy_that_says_something_else_is_not_kept(tmp_path: Path, monkeypatch
 
 def test_folds_of_nnunet_become_one_network_beside_their_plans(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "results", SETTINGS["two folds, mirrored along two axes"].folder)
-    done = export(str(folder), tmp_path / "out", [SCAN])
+    done = export(str(folder.parent), tmp_path / "out", [SCAN])  # a data set's folder with one model in it
     assert sorted(path.name for path in done.folder.iterdir()) == ["dataset.json", "model.onnx", "plans.json"]
     one, two = load(folder), load(done.folder)
     assert len(one.backend.folds) == 2

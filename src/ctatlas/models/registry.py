@@ -112,8 +112,10 @@ def _folder(name_or_path: str | Path) -> Path:
         return known[str(name_or_path)]
     with suppress(OSError, ValueError):  # a name that no file could bear
         path = Path(name_or_path)
-        if (path / CARD_FILE).is_file() or model_folders(path):
+        if (path / CARD_FILE).is_file():
             return path
+        if trained := model_folders(path):
+            return trained[0] if len(trained) == 1 else path  # of several, who opens it says which to name
     if (task := tasks().get(str(name_or_path))) is not None:
         task_folder(task)  # says what is wrong with the one that is there
         raise ModelError(f"{task.name}: {task.how_to_install}")
