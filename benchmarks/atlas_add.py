@@ -8,6 +8,7 @@ The rate is that of the work without the program's start, and that of the whole 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import subprocess
 import sys
@@ -39,6 +40,7 @@ SHAPE = (96, 80, 80)
 def main() -> None:
     """Measure and print."""
     words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("out", type=Path, nargs="?", help="Where to write the figures, JSON.")
     words.add_argument("--files", type=int, default=10_000)
     words.add_argument("--phantoms", type=int, default=8)
     words.add_argument("--scans", type=Path, help="A folder of real scans (.nii.gz) to compare, too.")
@@ -46,13 +48,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rate = known_per_second(Path(folder), asked.files)
         wall_s, cpu_s = command(Path(folder))
-    print(f"known files: {rate:.0f} a second (n = {asked.files})")
-    print(f"whole command: {asked.files / wall_s:.0f} a second ({wall_s:.2f} s, {cpu_s:.2f} s of a processor)")
+    figures: dict[str, dict[str, float]] = {
+        "known files": {"n": asked.files, "a second": rate},
+        "whole command": {"a second": asked.files / wall_s, "wall s": wall_s, "CPU s": cpu_s},
+    }
     scans = {f"phantom {n}": make_case(draw_case(0, n, shape=SHAPE)).volume for n in range(asked.phantoms)}
     real = sorted(asked.scans.glob("*.nii.gz")) if asked.scans else []
     scans |= {path.name: read(path) for path in real if not is_mask(path)}
-    compare(scans)
-    compare_phases(asked.phantoms)
+    figures |= compare(scans)
+    figures["two phases of one body"] = compare_phases(asked.phantoms)
+    for what, values in figures.items():
+        print(f"{what}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    if asked.out:
+        asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def known_per_second(folder: Path, n: int) -> float:
@@ -105,19 +113,26 @@ def command(folder: Path, repeats: int = 3) -> tuple[float, float]:
     return min(times)
 
 
-def compare(scans: dict[str, Volume]) -> None:
-    """Print how alike different scans are at most, and copies at least."""
+def compare(scans: dict[str, Volume]) -> dict[str, dict[str, float]]:
+    """Return how alike different scans are at most, and copies at least."""
     pictures = {name: fingerprint(scan) for name, scan in scans.items()}
     different = [how_alike(pictures[one], pictures[other]) for one, other in combinations(pictures, 2)]
-    if different:
-        print(f"different scans: at most {max(different):.3f} (n = {len(different)} pairs); threshold {NEARLY}")
     likenesses: dict[str, list[float]] = {}
     for name, scan in scans.items():
         for what, copy in copies_of(scan.reoriented("RAS")).items():
             likenesses.setdefault(what, []).append(how_alike(fingerprint(copy), pictures[name]))
-    for what, values in likenesses.items():
-        n_found = sum(value >= NEARLY for value in values)
-        print(f"{what}: {n_found} of {len(values)} found, lowest {min(values):.3f}, median {np.median(values):.3f}")
+    told = {"different scans": _told(different)} if different else {}
+    return told | {what: _told(values) for what, values in likenesses.items()}
+
+
+def _told(values: list[float]) -> dict[str, float]:
+    return {
+        "n": len(values),
+        "found": sum(value >= NEARLY for value in values),
+        "lowest": min(values),
+        "median": float(np.median(values)),
+        "highest": max(values),
+    }
 
 
 def how_alike(one: str, other: str) -> float:
@@ -125,8 +140,8 @@ def how_alike(one: str, other: str) -> float:
     return max(likeness(one, other), turned_likeness(one, other).value)
 
 
-def compare_phases(n: int) -> None:
-    """Print how alike two contrast phases of one phantom are, the later one with the body moved by 17 mm."""
+def compare_phases(n: int) -> dict[str, float]:
+    """Return how alike two contrast phases of one phantom are, the later one with the body moved by 17 mm."""
     values = []
     for number in range(n):
         plan = draw_case(0, number, shape=SHAPE)
@@ -136,8 +151,7 @@ def compare_phases(n: int) -> None:
             drawn = draw_intensities(np.random.default_rng(number), randomise=False, spread=1.0, phase=phase)
             pictures.append(fingerprint(make_case(replace(plan, intensities=drawn, first_voxel_mm=moved)).volume))
         values.append(how_alike(*pictures))
-    n_found = sum(value >= NEARLY for value in values)
-    print(f"two phases of one body: {n_found} of {n} flagged, {min(values):.3f} to {max(values):.3f}")
+    return _told(values)
 
 
 def resampled(scan: Volume, mm: float) -> Volume:

@@ -14,6 +14,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -30,14 +33,14 @@ write_tables(analyse(Path(sys.argv[1]), Path(sys.argv[2])), Path(sys.argv[3]))
 """
 
 
-def main() -> None:
+def main(out: Annotated[Path | None, typer.Argument(help="Where to write the figures, JSON.")] = None) -> None:
     """Measure, print, and write where asked."""
     with tempfile.TemporaryDirectory() as scratch:
         made = generate(Path(scratch), n_short=87)
-        out = Path(scratch) / "out"
-        out.mkdir()
-        words = [made.folder, made.metadata, out]
-        whole = [made.folder, "--metadata", made.metadata, "--out", out, "--quiet"]
+        report = Path(scratch) / "report"
+        report.mkdir()
+        words = [made.folder, made.metadata, report]
+        whole = [made.folder, "--metadata", made.metadata, "--out", report, "--quiet"]
         calls = {
             "tables": [sys.executable, "-c", TABLES_ONLY, *map(str, words)],
             "report": [sys.executable, "-m", "ctatlas", "benchmark", *map(str, whole)],
@@ -45,7 +48,7 @@ def main() -> None:
         measured = {
             name: min((_run(call) for _ in range(RUNS)), key=lambda one: one["cpu_s"]) for name, call in calls.items()
         }
-        size_mb = sum(path.stat().st_size for path in out.rglob("*")) / 1e6
+        size_mb = sum(path.stat().st_size for path in report.rglob("*")) / 1e6
     size = {
         "models": len(made.models),
         "cases": len(made.cases),
@@ -55,8 +58,8 @@ def main() -> None:
     for name, one in measured.items():
         print(f"{WORK[name]}: {one['cpu_s']:.1f} s of CPU time, {one['wall_s']:.1f} s, at most {one['peak_mb']:.0f} MB")
     print(f"{size}; files {size_mb:.1f} MB; least CPU time of {RUNS} runs")
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps({**size, "files_mb": size_mb, **measured}, indent=1) + "\n")
+    if out:
+        out.write_text(json.dumps({**size, "files_mb": size_mb, **measured}, indent=1) + "\n")
 
 
 def _run(call: list[str]) -> dict[str, float]:
@@ -69,4 +72,4 @@ def _run(call: list[str]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -10,6 +10,7 @@ is not installed is left out, and that is said.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import math
 import sys
@@ -17,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -160,7 +162,9 @@ def main() -> None:
     """Compare every preset with its tool."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pairs", type=int, default=40)
-    n = options.parse_args().pairs
+    options.add_argument("out", type=Path, nargs="?", help="where to write the rows, JSON")
+    asked = options.parse_args()
+    n, rows = asked.pairs, []
     warnings.simplefilter("ignore")
     logging.disable()
     print(f"NumPy {np.__version__}, {n} pairs of masks, largest relative difference (0 below 1e-15)\n")
@@ -172,10 +176,13 @@ def main() -> None:
         try:
             release = version(package)
             for row in compared(name, ask, n):
+                rows.append((name, package, release, *row))
                 print(f"| `{name}` | {package} {release} | {' | '.join(row)} |")
         except ImportError as error:
             print(f"{name}: left out, {error}", file=sys.stderr)
-    print_panoptica(n)
+    rows += print_panoptica(n)
+    if asked.out:
+        asked.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def compared(name: str, ask: Tool, n: int) -> Iterator[tuple[str, ...]]:
@@ -199,13 +206,13 @@ def compared(name: str, ask: Tool, n: int) -> Iterator[tuple[str, ...]]:
         yield metric, str(len(values)), str(undefined.get(metric, 0)), f"{largest:.1e}" if largest > 1e-15 else "0"
 
 
-def print_panoptica(n: int) -> None:
+def print_panoptica(n: int) -> list[tuple[str, ...]]:
     """Compare PQ, SQ and RQ of one partner each above an IoU of 0.5 with panoptica's."""
     try:
         panoptica = import_module("panoptica")
     except ImportError as error:
         print(f"panoptica: left out, {error}", file=sys.stderr)
-        return
+        return []
     evaluator = panoptica.Panoptica_Evaluator(
         expected_input=panoptica.InputType.SEMANTIC,
         instance_approximator=panoptica.ConnectedComponentsInstanceApproximator(),
@@ -220,7 +227,9 @@ def print_panoptica(n: int) -> None:
             ours = detections([case], rule, rng=np.random.default_rng(0))[0]
             for one, other in ((ours.sensitivity.count, result.tp), (ours.pq, result.pq), (ours.f1, result.rq)):
                 largest = max(largest, abs(float(one or 0) - float(other)))
-    print(f"| one_to_one:0.5 | panoptica {version('panoptica')} | tp, pq, rq | | | {largest:.1e} |")
+    release = version("panoptica")
+    print(f"| one_to_one:0.5 | panoptica {release} | tp, pq, rq | | | {largest:.1e} |")
+    return [("one_to_one:0.5", "panoptica", release, "tp, pq, rq", "", "", f"{largest:.1e}")]
 
 
 def pair_of(gt: np.ndarray, pred: np.ndarray, spacing: tuple[float, ...]) -> Pair:

@@ -1,6 +1,6 @@
 """Ribs before and after the repair, on rib cages with known truth.
 
-    PYTHONPATH=src python benchmarks/rib_repair.py --cages 20 --out rib_repair.json
+    PYTHONPATH=src python benchmarks/rib_repair.py --cages 20 build/rib_repair.json
 
 Every cage (another person, other voxels) gets every mistake once, and is repaired with the scan and without it.
 Printed are means over ribs or cages: the share of ribs that are in one piece and touch the body of their vertebra,
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--first", type=int, default=0, help="number of the first cage")
     parser.add_argument("--only", action="append", help="a mistake by the beginning of its name; several times")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", help="where to write the figures, JSON")
     asked = parser.parse_args()
     every: dict[str, RibMistake] = {"none (intact)": unchanged, **MISTAKES, "all of these at once": all_at_once}
     mistakes = {name: each for name, each in every.items() if not asked.only or name.startswith(tuple(asked.only))}
