@@ -49,10 +49,11 @@ def pull(
     ask = partial(consent, accept=accept_license)
     done = []
     for model in models:
-        if model not in entries() and "://" not in model and Path(model).exists():
+        from_elsewhere = model in entries() or "://" in model
+        if not from_elsewhere and Path(model).exists():
             done.append(import_model(Path(model), name=name, card=card, again=again, consent=ask, tell=tell))
         else:
-            if model in entries() or "://" in model:
+            if from_elsewhere:
                 ask(model, terms_of(model, card))
             with showing_progress(quiet=quiet) as progress:
                 done.append(fetch(model, name=name, card=card, again=again, progress=progress, tell=tell))
