@@ -69,7 +69,7 @@ def label_map_cases(data: Path, n: int) -> Iterator[Case]:
         name = names[number % len(names)]
         rng = np.random.default_rng([UNSEEN_SEED, number])
         sex = "female" if "female" in name else None if name.startswith("spl") else "male"
-        tissues = complete(label_map_of(data, name), draw_phantom(rng, sex=sex), rng)
+        tissues = complete(label_map_of(data, name), draw_phantom(rng, sex=sex, conditions=()), rng)
         spacing = (SPACING_MM,) * 3
         image = render(tissues, draw_intensities(rng, randomise=False, spread=1.0), draw_scanner(rng), spacing)
         grid = Grid(image.shape, np.diag([-SPACING_MM, -SPACING_MM, SPACING_MM, 1.0]))

@@ -240,7 +240,7 @@ def clean_scan(number: int, *, coarser: float = 1.0) -> LabelledScan:
     if number % 2:
         low, high = sorted(rng.uniform(low, high, 2))
         low, high = (low, high) if high - low > 220 else (low - 110, low + 110)
-    drawn = draw_case(SEED, number)
+    drawn = draw_case(SEED, number, conditions=())
     girth_mm = 2 * (185 + drawn.phantom.subject.fat_mm) * drawn.phantom.scale
     extent = (min(girth_mm, 470.0), min(0.75 * girth_mm, 380.0), high - low)
     shape = tuple(int(mm / step) | 1 for mm, step in zip(extent, spacing, strict=True))  # odd

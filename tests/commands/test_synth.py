@@ -16,7 +16,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     from ctatlas.synthesis import cases
 
     draw = cases.draw_case
-    monkeypatch.setattr(cases, "draw_case", lambda seed, number: draw(seed, number, shape=(40, 36, 24)))
+    monkeypatch.setattr(
+        cases,
+        "draw_case",
+        lambda seed, number, conditions: draw(seed, number, shape=(40, 36, 24), conditions=conditions, exact=False),
+    )
 
 
 def test_phantoms_have_scan_truth_and_record(ctatlas: Terminal, tmp_path: Path) -> None:
@@ -28,6 +32,8 @@ def test_phantoms_have_scan_truth_and_record(ctatlas: Terminal, tmp_path: Path) 
         "combined_labels.nii.gz",
         "ct.nii.gz",
         "labels.json",
+        "numbered_bones.json",
+        "numbered_bones.nii.gz",
         "phantom.json",
         "run.json",
     }
@@ -36,6 +42,20 @@ def test_phantoms_have_scan_truth_and_record(ctatlas: Terminal, tmp_path: Path) 
     present = set(np.unique(np.asarray(labels.dataobj))) - {0}
     assert present <= {int(number) for number in json.loads((case / "labels.json").read_text())}
     assert json.loads((case / "phantom.json").read_text())["seed"] == 3
+
+
+def test_a_condition_is_everybodys(ctatlas: Terminal, tmp_path: Path) -> None:
+    done = ctatlas("synth", "phantom", "-n", 2, "--condition", "splenectomy", tmp_path / "out")
+    assert done.code == 0
+    for file in (tmp_path / "out").glob("*/phantom.json"):
+        assert json.loads(file.read_text())["phantom"]["subject"]["conditions"] == ["splenectomy"]
+
+
+def test_an_unknown_condition_is_named_before_anything_is_made(ctatlas: Terminal, tmp_path: Path) -> None:
+    done = ctatlas("synth", "phantom", "--condition", "gout", tmp_path / "out")
+    assert done.code == 2
+    assert "no condition gout; known: child, obese" in done.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_same_seed_gives_the_same_phantoms_however_many(ctatlas: Terminal, tmp_path: Path) -> None:

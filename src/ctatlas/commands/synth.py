@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctatlas.progress import Progress
 
 EXAMPLE = "ctatlas synth phantom -n 20 --seed 1 phantoms"
-STEP_VERSION = 1  # raised whenever the same seed would give another phantom
+STEP_VERSION = 2  # raised whenever the same seed would give another phantom
 app = typer.Typer(help="Scans of people who never lived, with the truth about them.", epilog=f"Example: {EXAMPLE}")
 
 
@@ -28,6 +28,12 @@ def phantom(
     *,
     n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same phantoms, however many.")] = 0,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition", help="Everybody has exactly this, such as splenectomy; may be given several times."
+        ),
+    ] = None,
     workers: Workers = 1,
     json: AsJson = False,
     dry_run: DryRun = False,
@@ -36,11 +42,15 @@ def phantom(
 ) -> None:
     """Make CT phantoms: a drawn body, scanned with noise, its structures known voxel by voxel.
 
-    Each case holds ct.nii.gz, combined_labels.nii.gz with labels.json, and phantom.json with all that was drawn.
+    Each case holds ct.nii.gz, combined_labels.nii.gz with labels.json, the vertebrae and ribs one by one in
+    numbered_bones.nii.gz, and phantom.json with all that was drawn. Without --condition each occurs as often as in
+    conditions.csv.
     """
     from ctatlas.commands.cases import Manner, run_tasks, say_plan
+    from ctatlas.synthesis.conditions import known_conditions
 
-    tasks = [_task(out, seed, number) for number in range(1, n + 1)]
+    wanted = None if conditions is None else tuple(sorted(known_conditions(conditions)))
+    tasks = [_task(out, seed, number, wanted) for number in range(1, n + 1)]
     if dry_run:
         say_plan(tasks, as_json=json)
         return
@@ -55,26 +65,30 @@ def _say_phantoms(outcomes: Sequence[Outcome]) -> None:
     say_table(["case", "state", "contrast phase", "folder"], rows)
 
 
-def _task(out: Path, seed: int, number: int) -> Task:
+def _task(out: Path, seed: int, number: int, conditions: tuple[str, ...] | None) -> Task:
     from ctatlas.execution import Task
+    from ctatlas.synthesis.folders import FILES
 
     case = f"phantom_{seed}_{number:04d}"
     return Task(
         case=case,
         folder=out / case,
-        work=partial(_make, seed, number),
+        work=partial(_make, seed, number, conditions),
         step="synth phantom",
         version=STEP_VERSION,
-        parameters={"seed": seed, "number": number},
-        makes=("ct.nii.gz", "combined_labels.nii.gz", "labels.json", "phantom.json"),
+        parameters={"seed": seed, "number": number, "conditions": conditions},
+        makes=FILES,
     )
 
 
-def _make(seed: int, number: int, folder: Path, progress: Progress) -> dict[str, object]:
-    from ctatlas.synthesis.cases import draw_case, make_case, write_case
+def _make(
+    seed: int, number: int, conditions: tuple[str, ...] | None, folder: Path, progress: Progress
+) -> dict[str, object]:
+    from ctatlas.synthesis.cases import draw_case, make_case
+    from ctatlas.synthesis.folders import write_case
 
     progress.stage("draw", 1)
-    plan = draw_case(seed, number)
+    plan = draw_case(seed, number, conditions=conditions)
     progress.stage("paint and scan", 1)
     case = make_case(plan)
     progress.stage("write", 1)

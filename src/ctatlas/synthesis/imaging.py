@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ctatlas.synthesis.implants import METAL
 from ctatlas.synthesis.intensities import Intensities
+from ctatlas.synthesis.streaks import streaks_hu
+from ctatlas.synthesis.tables import tissue_id
+
+CUT_SHARE = 0.12  # of scans whose circle cuts the body
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,9 @@ class Scanner:
     noise_hu: float
     noise_peak_per_mm: float  # frequency at which the noise power spectrum peaks
     seed: int
+    streak_hu: float = 400.0  # the strongest band that metal throws
+    field_mm: float | None = None  # diameter of the circle that is reconstructed; None: the whole square
+    padding_hu: int = -1024  # outside of that circle
 
 
 def draw_scanner(rng: np.random.Generator) -> Scanner:
@@ -28,6 +36,9 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
         noise_hu=float(np.exp(rng.uniform(np.log(5), np.log(22))) * (1 + peak)),
         noise_peak_per_mm=peak,
         seed=int(rng.integers(2**31)),
+        streak_hu=float(rng.uniform(150, 700)),
+        field_mm=float(rng.uniform(300, 420)) if rng.random() < CUT_SHARE else None,
+        padding_hu=int(rng.choice((-1024, -2000))),
     )
 
 
@@ -57,7 +68,7 @@ def render(
     Returns
     -------
     (i, j, k) int16
-        HU, clipped to [-1024, 3071].
+        HU, clipped to [-1024, 3071]; the padding outside of the scanner's field of view.
     """
     rng = np.random.default_rng(scanner.seed)
     hu_of, texture_of = (np.array(v, dtype=np.float32) for v in (intensities.hu, intensities.texture_hu))
@@ -65,14 +76,26 @@ def render(
     tile = _texture_tile(rng)
     noise = _noise_tile(rng, scanner, spacing_mm)
     image = np.empty(shape, dtype=np.int16, order="F")
+    seen = field_of_view(scanner, shape, spacing_mm)
+    metal = tissue_id(METAL)
     sigma = tuple(scanner.psf_mm / spacing for spacing in spacing_mm[:2])
     for k in range(shape[2]):
         sub = labels[:, :, k * thick : (k + 1) * thick]
         ideal = hu_of[sub] + texture_of[sub] * _tiled(tile, shape[:2], k)[:, :, None]
         slice_hu = ndimage.gaussian_filter(ideal.mean(axis=2), sigma)
         slice_hu += scanner.noise_hu * _tiled(noise, shape[:2], k)
-        image[:, :, k] = np.clip(np.rint(slice_hu), -1024, 3071)
+        slice_hu += streaks_hu((sub == metal).mean(axis=2), spacing_mm[:2], scanner.streak_hu)
+        image[:, :, k] = np.where(seen, np.clip(np.rint(slice_hu), -1024, 3071), scanner.padding_hu)
     return image
+
+
+def field_of_view(scanner: Scanner, shape: tuple[int, ...], spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return (i, j) bool: which pixels of a slice are reconstructed."""
+    if scanner.field_mm is None:
+        return np.ones(shape[:2], dtype=bool)
+    x, y = ((np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(shape[:2], spacing_mm[:2], strict=True))
+    inside: np.ndarray = np.hypot(x[:, None], y[None, :]) <= scanner.field_mm / 2
+    return inside
 
 
 def _texture_tile(rng: np.random.Generator, size: int = 192) -> np.ndarray:

@@ -31,6 +31,7 @@ FIXED = (
     "table_foam",
     "table_shell",
     "skin",
+    "implant",
     *BONES,
 )
 BLOOD = ("aorta", "abdominal_artery", "left_heart_blood", "right_heart_blood", "pulmonary_artery", "pulmonary_vein")
@@ -103,7 +104,7 @@ def draw_intensities(
     drawn |= _contents(rng)
     if randomise:
         _randomise(rng, drawn)
-    hu = tuple(float(np.clip(drawn[tissue.material], -1024, 2500)) for tissue in tissues().values())
+    hu = tuple(float(np.clip(drawn[tissue.material], -1024, 3071)) for tissue in tissues().values())
     textures = tuple(materials()[tissue.material].texture_hu for tissue in tissues().values())
     return Intensities(phase, voltage, hu, textures, drawn)
 

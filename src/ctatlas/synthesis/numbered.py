@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ctatlas.synthesis.cases import PhantomCase
-from ctatlas.synthesis.paint import frame_of
+from ctatlas.synthesis.cases import PAINTED, PhantomCase
+from ctatlas.synthesis.frame import frame_of
 from ctatlas.synthesis.shapes import Shape
 from ctatlas.synthesis.skeleton import rib_cage, spine
-from ctatlas.synthesis.tables import columns
+from ctatlas.synthesis.tables import columns, other_side
+from ctatlas.volume import turn_between
 
 # From below, as the spine is painted
 LEVELS = (
@@ -30,15 +31,19 @@ def numbered_bones(case: PhantomCase) -> dict[str, np.ndarray]:
         of `vertebrae` and `ribs` goes to the bone in which it lies deepest.
     """
     masks: dict[str, np.ndarray] = {}
+    stored = case.truth.grid.orientation
+    as_painted = case.truth.reoriented(PAINTED)
+    back = turn_between(PAINTED, stored)
     for whole, shapes in (("vertebrae", dict(_vertebrae())), ("ribs", dict(_ribs()))):
-        voxels = np.nonzero(case.truth.mask(whole))
+        voxels = np.nonzero(as_painted.mask(whole))
         x, y, z = _in_the_person(case, voxels)
         depths = [np.max([shape.depth(x, y, z) for shape in each], axis=0) for each in shapes.values()]
         owner = np.argmax(depths, axis=0)
-        for number, name in enumerate(shapes):
-            mask = np.zeros(case.truth.grid.shape, dtype=bool, order="F")
+        for number, drawn in enumerate(shapes):
+            name = other_side(drawn) if case.plan.phantom.mirrored else drawn
+            mask = np.zeros(as_painted.grid.shape, dtype=bool, order="F")
             mask[tuple(axis[owner == number] for axis in voxels)] = True
-            masks[name] = mask
+            masks[name] = back.array(mask)
     return masks
 
 

@@ -2,98 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from ctatlas.synthesis.fluids import fill_with_fluid
+from ctatlas.synthesis.frame import Frame, frame_of
 from ctatlas.synthesis.parts import Part
-from ctatlas.synthesis.phantom import Phantom, Subject
+from ctatlas.synthesis.phantom import Phantom
 from ctatlas.synthesis.shapes import Shape
-from ctatlas.synthesis.tables import columns, tissue_id
+from ctatlas.synthesis.subject import Subject
+from ctatlas.synthesis.tables import columns, other_side, tissue_id, tissues
 
-WARP_PITCH_MM = (110.0, 55.0, 28.0)  # correlation lengths of the pose and shape noise
 SKIN_MM = 2.0
 UNDER_DIAPHRAGM = ("liver", "spleen", "stomach_wall")
 # Domes of the diaphragm: height = base + bump · exp(−r²/70²). Source: reference placement.
 DOMES = {"right": (44.0, 26.0, -75.0, -25.0), "left": (40.0, 22.0, 80.0, -25.0)}
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Where the voxels of an axis-aligned array lie in the person: coordinates along each axis, their warp in mm."""
-
-    x: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
-    warp: tuple[np.ndarray, np.ndarray, np.ndarray]
-    reach_mm: float
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Return the array's shape."""
-        return (len(self.x), len(self.y), len(self.z))
-
-    def box(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, slice]:
-        """Return the index box that holds a box in mm, however the warp moves it."""
-        spans = []
-        for axis, lo, hi in zip((self.x, self.y, self.z), low, high, strict=True):
-            inside = np.flatnonzero((axis >= lo - self.reach_mm) & (axis <= hi + self.reach_mm))
-            spans.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0))
-        return (spans[0], spans[1], spans[2])
-
-    def coordinates(self, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the person's x, y, z of every voxel in a box."""
-        return (
-            self.x[box[0], None, None] + self.warp[0][box],
-            self.y[None, box[1], None] + self.warp[1][box],
-            self.z[None, None, box[2]] + self.warp[2][box],
-        )
-
-
-def frame_of(phantom: Phantom, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Frame:
-    """Lay an axis-aligned array over a person.
-
-    Parameters
-    ----------
-    phantom : Phantom
-        Gives size, spine curve and the seed of the warp.
-    x, y, z : 1-D arrays
-        Positions of the voxel centres along each axis in mm: to the left, to the back, to the head.
-    """
-    rng = np.random.default_rng(phantom.warp_seed)
-    x, y, z = (np.asarray(v, dtype=np.float32) / np.float32(phantom.scale) for v in (x, y, z))
-    warp = [_smooth_noise(rng, (x, y, z), phantom.warp_mm) for _ in range(3)]
-    bend = phantom.subject.scoliosis_mm * np.sin(z / 110)
-    warp[0] += bend[None, None, :].astype(np.float32)
-    warp[1] += (phantom.subject.kyphosis * ((z - 80) / 150) ** 2 - phantom.subject.kyphosis / 2)[None, None, :].clip(
-        -20, 20
-    )
-    reach = max(float(np.abs(w).max()) if w.size else 0.0 for w in warp)
-    return Frame(x, y, z, (warp[0], warp[1], warp[2]), reach)
-
-
-def _smooth_noise(
-    rng: np.random.Generator, axes: tuple[np.ndarray, np.ndarray, np.ndarray], sds: tuple[float, ...]
-) -> np.ndarray:
-    """Return a smooth random field in mm: cubic B-splines of white noise at several pitches, summed."""
-    field = np.zeros(tuple(len(axis) for axis in axes), dtype=np.float32)
-    for sd, pitch in zip(sds, WARP_PITCH_MM, strict=True):
-        knots = rng.normal(0, sd, (14, 10, 24) if pitch > 100 else (26, 18, 44) if pitch > 50 else (48, 34, 84))
-        for axis, positions in enumerate(axes):
-            knots = np.moveaxis(
-                np.tensordot(_spline_weights(positions, pitch, knots.shape[axis]), knots, (1, axis)), 0, axis
-            )
-        field += knots.astype(np.float32)
-    return field
-
-
-def _spline_weights(positions: np.ndarray, pitch: float, n: int) -> np.ndarray:
-    """Return (positions, knots) weights of cubic B-splines of unit variance, knots centred on the origin."""
-    t = np.abs(positions[:, None] / pitch + (n - 1) / 2 - np.arange(n)[None, :])
-    near, far = 2 / 3 - t**2 + t**3 / 2, (2 - np.minimum(t, 2)) ** 3 / 6
-    weights = np.where(t < 1, near, far)
-    rows: np.ndarray = weights / np.sqrt((weights**2).sum(axis=1, keepdims=True) + 1e-9)
-    return rows
 
 
 def paint(phantom: Phantom, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -111,17 +35,32 @@ def paint(phantom: Phantom, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.n
     (x, y, z) uint8
         Tissue ids of `tissues.csv`; 0 is air.
     """
-    frame = frame_of(phantom, x, y, z)
+    return paint_on(frame_of(phantom, x, y, z), phantom)
+
+
+def paint_on(frame: Frame, phantom: Phantom) -> np.ndarray:
+    """Paint a person's tissues on an array that was laid over the person before."""
     labels, cavity = _body(phantom.subject, frame)
     for part in phantom.soft:
-        _paint_part(labels, part, frame, phantom.subject, cavity if part.tissue.startswith("lung_") else None)
+        _paint_part(labels, part, frame, phantom.subject, cavity if part.inside == "cavity" else None)
     close_lungs(labels, float(np.abs(np.diff(frame.z)).mean()))
-    _effusions(labels, frame, phantom.subject)
+    fill_with_fluid(labels, frame, phantom.subject, cavity)
     for part in phantom.bones:
         _paint_part(labels, part, frame, phantom.subject, None)
+    if phantom.mirrored:
+        labels = _other_sides()[labels]
     if phantom.subject.table:
         _paint_table(labels, frame, phantom.subject)
     return labels
+
+
+@cache
+def _other_sides() -> np.ndarray:
+    """Return the look-up from each tissue to the one that bears the other side's name."""
+    lookup = np.arange(256, dtype=np.uint8)
+    for tissue in tissues().values():
+        lookup[tissue.id] = tissue_id(other_side(tissue.name))
+    return lookup
 
 
 def dome_height(side: str, subject: Subject, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -229,16 +168,6 @@ def close_lungs(labels: np.ndarray, dz: float) -> None:
         labels[between & ((labels == fat) | (labels == muscle))] = tissue_id(name)
         rim = close[:, :, None] & (index > top[:, :, None]) & (index <= (top + gap)[:, :, None])
         labels[rim & (labels == fat)] = muscle
-
-
-def _effusions(labels: np.ndarray, frame: Frame, subject: Subject) -> None:
-    """Fill the back of a lung's space with fluid."""
-    for name, depth_mm in zip(("lung_right", "lung_left"), subject.effusion_mm, strict=True):
-        lung = labels == tissue_id(name)
-        if depth_mm <= 0 or not lung.any():
-            continue
-        back = frame.y[np.flatnonzero(lung.any(axis=(0, 2)))[-1]]
-        labels[lung & (frame.y[None, :, None] > back - depth_mm)] = tissue_id("pleural_effusion")
 
 
 def _paint_table(labels: np.ndarray, frame: Frame, subject: Subject) -> None:

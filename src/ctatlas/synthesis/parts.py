@@ -15,7 +15,8 @@ class Part:
     """A shape and what it is made of.
 
     `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on
-    their back). `over` limits painting to some tissues; `above`/`below` cut the shape at a dome of the diaphragm.
+    their back). `over` limits painting to some tissues, `inside` to the "cavity"; `above`/`below` cut the shape at a
+    dome of the diaphragm.
     """
 
     tissue: str
@@ -28,6 +29,7 @@ class Part:
     over: tuple[str, ...] = ()
     above: str = ""
     below: str = ""
+    inside: str = ""
 
     def mirrored(self) -> Part:
         """Return the same part on the right side."""
@@ -50,6 +52,7 @@ def placed_parts(sex: str) -> list[Part]:
             gas=row.get("gas", ""),
             above=row.get("above", ""),
             below=row.get("below", ""),
+            inside=placement()["organs"][row["organ"]].get("inside", ""),
         )
         parts += [part, part.mirrored()] if row.get("mirror") else [part]
     return parts

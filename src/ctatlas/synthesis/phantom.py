@@ -5,40 +5,27 @@ Coordinates: x to the patient's left, y to the back, z to the head, in mm; origi
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ctatlas.synthesis.clutter import liver_vessels, lung_vessels, mesentery, small_bowel
+from ctatlas.synthesis.conditions import removed
+from ctatlas.synthesis.implants import implants
 from ctatlas.synthesis.parts import Part, placed_parts
 from ctatlas.synthesis.shapes import Point, Tube
 from ctatlas.synthesis.skeleton import rib_cage, spine
+from ctatlas.synthesis.subject import Subject, draw_subject
 from ctatlas.synthesis.tables import OrganSize, organ_sizes, placement
+from ctatlas.synthesis.vessels import aorta, iliac_arteries
 
+ADULT_CM = 160.0  # organs of shorter people are smaller than the tables say
+MIDDLE_OF_CAVITY = (0.0, -20.0, 0.0)
 GAS_PROBABILITY = {"stomach_gas": 0.7, "colon_gas": 0.75}
 BONE_ORGANS = ("pelvis", "shoulder")
 BONE_TISSUES = ("hip", "femur", "sacrum", "clavicula", "scapula", "humerus")
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The person: sex, size, habitus and pose."""
-
-    sex: str
-    height_cm: float
-    fat_mm: float  # subcutaneous, at the belly
-    visceral: float  # girth of the cavity against the table
-    wall: float  # thickness of the muscle wall against the table
-    breath_mm: float  # shift of the diaphragm, positive towards the head
-    dome_mm: tuple[float, float]  # height of the right and left dome above the table's
-    arms: str  # "up", "down" or "none"
-    scoliosis_mm: float
-    kyphosis: float
-    effusion_mm: tuple[float, float]  # depth of fluid behind the right and left lung
-    heart_scale: float
-    table_gap_mm: float
-    table: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +44,30 @@ class Phantom:
         """Return the size against the 171 cm person of the tables."""
         return self.subject.height_cm / 171
 
+    @property
+    def mirrored(self) -> bool:
+        """Say whether every organ lies on the other side."""
+        return "situs_inversus" in self.subject.conditions
+
+    def resized(self, factors: Mapping[str, float]) -> Phantom:
+        """Return the same person with some organs grown or shrunk where they are."""
+        organs = {
+            name: organ | {"scale": organ["scale"] * factors.get(name, 1.0)} for name, organ in self.organs.items()
+        }
+        soft = tuple(
+            _resized(part, self.organs[part.organ], factors[part.organ]) if part.organ in factors else part
+            for part in self.soft
+        )
+        return replace(self, organs=organs, soft=soft)
+
     def record(self) -> dict[str, Any]:
         """Return every drawn parameter in plain types, for JSON."""
         return asdict(self)
 
 
-def draw_phantom(rng: np.random.Generator, *, sex: str | None = None) -> Phantom:
+def draw_phantom(
+    rng: np.random.Generator, *, sex: str | None = None, conditions: Collection[str] | None = None
+) -> Phantom:
     """Draw one person.
 
     Parameters
@@ -71,12 +76,19 @@ def draw_phantom(rng: np.random.Generator, *, sex: str | None = None) -> Phantom
         The only source of randomness.
     sex : {"female", "male"}, optional
         Drawn when not given.
+    conditions : collection of str, optional
+        Exactly these of `conditions.csv`, instead of what each one's share gives.
+
+    Raises
+    ------
+    ModelError
+        When a condition is not known.
 
     Notes
     -----
     Source of the distributions: reference tables cited in `sizes.csv` and `placement.toml`; the rest are estimates.
     """
-    subject = _draw_subject(rng, sex)
+    subject = draw_subject(rng, sex, conditions)
     parts = placed_parts(subject.sex)
     organs = _draw_organs(rng, subject)
     soft: list[Part] = []
@@ -91,61 +103,41 @@ def draw_phantom(rng: np.random.Generator, *, sex: str | None = None) -> Phantom
     soft[first_vessel:first_vessel] = small_bowel(rng)
     soft += liver_vessels(rng, organs["liver"]["shift"]) + lung_vessels(rng) + mesentery(rng)
     soft += iliac_arteries(organs["retroperitoneum"]["shift"])
-    soft.append(_aorta(rng, organs["great_vessels"]["shift"], organs["retroperitoneum"]["shift"]))
+    soft.append(aorta(rng, organs["great_vessels"]["shift"], organs["retroperitoneum"]["shift"]))
     if subject.arms != "none":
         soft = _arms(rng, subject) + soft
-    bones += list(rib_cage())
+    bones += [*rib_cage(), *implants(subject.conditions)]
     return Phantom(subject, organs, tuple(soft), tuple(bones), int(rng.integers(2**31)))
 
 
-def _draw_subject(rng: np.random.Generator, sex: str | None) -> Subject:
-    sex = sex or ("male" if rng.random() < 0.5 else "female")
-    height = rng.normal(177, 7) if sex == "male" else rng.normal(164, 6.5)
-    effusions = [float(rng.uniform(8, 55)) if rng.random() < 0.12 else 0.0 for _ in range(2)]
-    fat = float(np.clip(rng.lognormal(np.log(17 if sex == "male" else 22), 0.5), 4, 75))
-    right_dome, left_dome = rng.normal(0, 8, 2)
-    return Subject(
-        sex=sex,
-        height_cm=float(height),
-        fat_mm=fat,
-        visceral=float(rng.uniform(0.85, 1.05) + 0.2 * rng.random() * min(fat / 25, 1.5)),
-        wall=float(rng.uniform(0.7, 1.3)),
-        breath_mm=float(rng.uniform(-25, 8)),
-        dome_mm=(float(right_dome), float(left_dome)),
-        arms=str(rng.choice(["up", "down", "none"], p=[0.6, 0.2, 0.2])),
-        scoliosis_mm=float(rng.normal(0, 5)),
-        kyphosis=float(rng.normal(0, 6)),
-        effusion_mm=(effusions[0], effusions[1]),
-        heart_scale=float(np.exp(rng.normal(0, 0.1))),
-        table_gap_mm=float(rng.uniform(0, 12)),
-        table=bool(rng.random() < 0.6),
-    )
-
-
-def _target_ml(rng: np.random.Generator, size: OrganSize, sex: str) -> float:
-    mean, sd = (size.men_ml, size.men_sd) if sex == "male" else (size.women_ml, size.women_sd)
+def _target_ml(rng: np.random.Generator, size: OrganSize, subject: Subject) -> float:
+    mean, sd = (size.men_ml, size.men_sd) if subject.sex == "male" else (size.women_ml, size.women_sd)
     sigma = np.sqrt(np.log(1 + (sd / mean) ** 2))
-    return float(np.clip(rng.lognormal(np.log(mean) - sigma**2 / 2, sigma), 0.2 * mean, 4 * mean))
+    grown = float(min(subject.height_cm / ADULT_CM, 1.0) ** 2.5)
+    return grown * float(np.clip(rng.lognormal(np.log(mean) - sigma**2 / 2, sigma), 0.2 * mean, 4 * mean))
 
 
 def _draw_organs(rng: np.random.Generator, subject: Subject) -> dict[str, dict[str, Any]]:
     drawn: dict[str, dict[str, Any]] = {}
+    gone = removed(subject.conditions)
     for name, group in placement()["organs"].items():
         size = organ_sizes().get(name)
-        target = _target_ml(rng, size, subject.sex) if size else None
+        target = _target_ml(rng, size, subject) if size else None
         shift = rng.normal(0, group["jitter_mm"], 3)
         shift[2] += group["breath"] * subject.breath_mm
+        if "inside" in group:  # a wider cavity carries its organs outwards
+            shift[:2] += (subject.visceral - 1) * np.subtract(group["anchor"], MIDDLE_OF_CAVITY)[:2]
         drawn[name] = {
             "anchor": tuple(float(v) for v in group["anchor"]),
             "shift": tuple(float(v) for v in shift),
-            "scale": float((target / size.base_ml) ** (1 / 3))
+            "scale": float((target / size.base_ml) ** (1 / 3) * 171 / subject.height_cm)
             if size and target
             else float(np.exp(rng.normal(0, 0.04))),
             "target_ml": target,
-            "absent": bool(size and rng.random() < size.absent),
+            "absent": name in gone,
         }
-    drawn["frame"] |= {"scale": 1.0}
-    drawn["pelvis"] |= {"scale": 1.0}
+    for name in ("frame", "lungs", "pelvis"):
+        drawn[name] |= {"scale": 1.0}
     return drawn
 
 
@@ -154,13 +146,23 @@ def _placed(part: Part, organ: dict[str, Any], rng: np.random.Generator) -> Part
     if organ["absent"]:
         return None
     shape = part.shape
-    if isinstance(shape, Tube) and part.organ not in ("frame", "pelvis"):
+    if isinstance(shape, Tube) and part.organ not in ("frame", "lungs", "pelvis"):
         shape = _bent(shape, rng)
     shape = shape.moved(organ["anchor"], organ["scale"], organ["shift"])
     gas_y = None
     if part.gas and rng.random() < GAS_PROBABILITY[part.gas]:
         low, high = shape.bounds()
         gas_y = float(low[1] + rng.uniform(0.05, 0.6) * (high[1] - low[1]))
+    return replace(part, shape=shape, gas_y=gas_y)
+
+
+def _resized(part: Part, organ: dict[str, Any], factor: float) -> Part:
+    """Return the part grown by a factor along each axis, or widened so that its volume grows as much."""
+    if placement()["organs"][part.organ].get("grows") == "calibre" and isinstance(part.shape, Tube):
+        return replace(part, shape=part.shape.widened(factor**1.5))
+    anchor = tuple(a + s for a, s in zip(organ["anchor"], organ["shift"], strict=True))
+    shape = part.shape.moved((anchor[0], anchor[1], anchor[2]), factor, (0.0, 0.0, 0.0))
+    gas_y = None if part.gas_y is None else anchor[1] + factor * (part.gas_y - anchor[1])
     return replace(part, shape=shape, gas_y=gas_y)
 
 
@@ -172,44 +174,6 @@ def _bent(tube: Tube, rng: np.random.Generator) -> Tube:
         (float(x + a), float(y + b), float(z + c)) for (x, y, z), (a, b, c) in zip(tube.points, shifts, strict=True)
     )
     return Tube(points, tuple(float(r * w) for r, w in zip(tube.radii, widths, strict=True)))
-
-
-AORTA = (
-    ((-6, -72, 134), 15.5),
-    ((-15, -68, 158), 16),
-    ((-16, -62, 184), 15.5),
-    ((-10, -52, 210), 14.5),
-    ((2, -36, 224), 14),
-    ((16, -14, 222), 13.5),
-    ((24, 2, 204), 13),
-    ((24, 2, 170), 12.5),
-    ((22, -4, 120), 12),
-    ((13, -16, 70), 11.5),
-    ((8, -24, 30), 11),
-    ((6, -27, 0), 10.5),
-    ((5, -28, -60), 9.5),
-    ((3, -27, -98), 9),
-)
-ILIAC = (((3, -27, -98), 7), ((30, -16, -140), 6), ((56, -26, -185), 5), ((78, -66, -240), 5), ((84, -74, -300), 4.5))
-
-
-def _aorta(rng: np.random.Generator, chest: Point, belly: Point) -> Part:
-    """Return the aorta from its root over the arch to the bifurcation, following both regions' shifts."""
-    width = float(np.exp(rng.normal(0, 0.12)))
-    tortuosity = rng.normal(0, 2.0, (len(AORTA), 3))
-    points: list[Point] = []
-    for ((x, y, z), _), wobble in zip(AORTA, tortuosity, strict=True):
-        t = float(np.clip((z - 40) / 120, 0, 1))
-        shift = [t * c + (1 - t) * b for c, b in zip(chest, belly, strict=True)]
-        points.append((x + shift[0] + wobble[0], y + shift[1] + wobble[1], z + shift[2]))
-    return Part("aorta", Tube(tuple(points), tuple(width * r for _, r in AORTA)), "great_vessels")
-
-
-def iliac_arteries(belly: Point) -> list[Part]:
-    """Return the iliac arteries of both sides."""
-    tube = Tube(tuple((float(x), float(y), float(z)) for (x, y, z), _ in ILIAC), tuple(float(r) for _, r in ILIAC))
-    part = Part("abdominal_artery", tube.moved((0, 0, 0), 1.0, belly), "retroperitoneum")
-    return [part, part.mirrored()]
 
 
 def _arms(rng: np.random.Generator, subject: Subject) -> list[Part]:

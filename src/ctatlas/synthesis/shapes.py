@@ -131,6 +131,10 @@ class Tube:
             tuple(scale * radius for radius in self.radii),
         )
 
+    def widened(self, factor: float) -> Tube:
+        """Return the tube along the same line with another calibre."""
+        return Tube(self.points, tuple(factor * radius for radius in self.radii))
+
     def mirrored(self) -> Tube:
         """See `Shape`."""
         return Tube(tuple(_flip(point) for point in self.points), self.radii)

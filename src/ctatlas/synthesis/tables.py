@@ -14,6 +14,8 @@ import numpy as np
 
 from ctatlas.errors import ModelError
 
+# "left" and "right" here are the heart's, which a mirrored heart keeps.
+ONE_SIDED = ("heart_left_blood", "heart_right_blood")
 PHASES = ("native", "arterial", "portal", "delayed")
 
 
@@ -38,14 +40,13 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class OrganSize:
-    """Volume of the reference placement and of men and women in mL; share of people without the organ."""
+    """Volume of the reference placement and of men and women in mL."""
 
     base_ml: float
     men_ml: float
     men_sd: float
     women_ml: float
     women_sd: float
-    absent: float
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -81,6 +82,13 @@ def tissues() -> Mapping[str, Tissue]:
 def tissue_id(name: str) -> int:
     """Return the label of one tissue."""
     return tissues()[name].id
+
+
+def other_side(name: str) -> str:
+    """Return what the same thing of the other side is called; what has no side keeps its name."""
+    swapped = {"left": "right", "right": "left"}
+    words = [swapped.get(word, word) for word in name.split("_")]
+    return name if name in ONE_SIDED else "_".join(words)
 
 
 @cache

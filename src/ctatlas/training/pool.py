@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from ctatlas.synthesis.fitting import fitted
 from ctatlas.synthesis.label_maps import LabelMap, as_tissues, complete, hull_of_slices
 from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
@@ -111,7 +112,7 @@ def write_phantom_member(folder: Path, seed: int, n: int) -> None:
     if (folder / f"phantom-{n:04d}.json").exists():
         return
     rng = np.random.default_rng([seed, 1, n])
-    phantom = draw_phantom(rng)
+    phantom = fitted(draw_phantom(rng))
     margin = 40 + phantom.subject.fat_mm
     x = np.arange(-190 - margin, 190 + margin, SPACING_MM)
     y = np.arange(-150 - margin / 2, 130 + margin / 2, SPACING_MM)
@@ -157,7 +158,7 @@ def _completed_member(folder: Path, data: Path, seed: int, name: str, n: int) ->
         return
     rng = np.random.default_rng([seed, 2, len(name), n])
     sex = "female" if "female" in name else "male" if name in ("hra-male", "cort-prostate") else None
-    labels = complete(label_map_of(data, name), draw_phantom(rng, sex=sex), rng)
+    labels = complete(label_map_of(data, name), draw_phantom(rng, sex=sex, conditions=()), rng)
     _write(folder, "completed", f"{name}-{n:03d}", _to_ras(labels))
 
 

@@ -13,6 +13,6 @@ _MIDDLE_MM = 10.0  # of the scan, above L1
 
 def coarse_phantom(number: int, seed: int = 0) -> PhantomCase:
     """Make a phantom; the same two numbers always give the same one."""
-    plan = draw_case(seed, number, shape=SHAPE)
+    plan = draw_case(seed, number, shape=SHAPE, conditions=(), exact=False)
     first = (*plan.first_voxel_mm[:2], _MIDDLE_MM - _SLICE_MM * (SHAPE[2] - 1) / 2)
     return make_case(replace(plan, spacing_mm=(*plan.spacing_mm[:2], _SLICE_MM), first_voxel_mm=first))
