@@ -19,8 +19,8 @@ from ctatlas.training.classes import trained_classes
 from ctatlas.training.loop import TrainConfig
 from ctatlas.training.samples import CHANNELS, GRID_MM
 
-AUXILIARY = ("lungs", "small_bowel", "other_bone", "chest_vessels")
-SPLIT = {"hips": "hip", "femurs": "femur", "iliopsoas": "iliopsoas"}
+AUXILIARY = ("lungs", "other_bone", "chest_vessels")
+SPLIT = {"hips": "hip", "femurs": "femur", "iliopsoas": "iliopsoas", "adrenal_glands": "adrenal_gland"}
 CALIBRATED = ("body", "lung_left", "lung_right", "trachea")
 DESCRIPTION = "Organs, vessels and bones of the trunk in CT at 4 mm: calibrated HU, a small U-Net, anatomical rules."
 NOT_FOR = (
