@@ -1,4 +1,4 @@
-"""The card is written from tables and figures, and judges by them."""
+"""The card is written from tables and figures."""
 
 import shutil
 from importlib.resources import files
@@ -9,35 +9,19 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra 'torch'")
 
 from ctatlas.models import read_card
-from ctatlas.training.card import card_text, statuses
+from ctatlas.training.card import card_text
 from ctatlas.training.classes import trained_classes
 
 
-def figure(
-    structure: str, dice: float, prior: float, invented: float = 0.0, sort: str = "phantom"
-) -> dict[str, object]:
+def figure(structure: str, dice: float, prior: float) -> dict[str, object]:
     return {
         "structure": structure,
-        "sort": sort,
+        "sort": "phantom",
         "mean_dice": dice,
         "prior_dice": prior,
         "n": 3,
-        "largest_invented_ml": invented,
+        "largest_invented_ml": 0.0,
     }
-
-
-@pytest.mark.parametrize(
-    ("rows", "status"),
-    [
-        ([figure("liver", 0.9, 0.6)], "usable"),
-        ([figure("liver", 0.9, 0.6), figure("liver", 0.4, 0.2, sort="real")], "experimental"),
-        ([figure("liver", 0.9, 0.6, invented=7.0)], "experimental"),
-        ([figure("liver", 0.5, 0.6)], "not_usable"),
-        ([figure("liver", 0.9, 0.6), figure("liver", 0.8, 0.85, sort="real")], "not_usable"),
-    ],
-)
-def test_a_structure_is_judged_by_its_worst_figure(rows: list[dict[str, object]], status: str) -> None:
-    assert statuses(rows) == {"liver": status}
 
 
 def test_a_written_card_is_valid_and_has_every_class(tmp_path: Path) -> None:

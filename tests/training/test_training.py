@@ -5,11 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra 'torch'")
 
+from ctatlas.errors import ModelError  # noqa: E402
 from ctatlas.synthesis.tables import tissues  # noqa: E402
 from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes  # noqa: E402
 from ctatlas.training.loop import TrainConfig, class_weights, learning_rate, train  # noqa: E402
 from ctatlas.training.loss import segmentation_loss  # noqa: E402
-from ctatlas.training.pool import by_kind, load_pool, write_phantom_member  # noqa: E402
+from ctatlas.training.pool import Member, by_kind, load_pool, remaining, write_phantom_member  # noqa: E402
 from ctatlas.training.samples import draw_sample  # noqa: E402
 
 
@@ -77,6 +78,23 @@ def test_rate_and_weights_decay_together():
     assert learning_rate(config, 999) < 0.03 * config.learning_rate
     assert class_weights(config, 0).tolist() == pytest.approx([c.loss_weight for c in trained_classes()])
     assert float((class_weights(config, 999) - 1).abs().max()) < 1e-6
+
+
+def member(kind: str, name: str) -> Member:
+    return Member(kind, name, np.zeros((1, 1, 1), np.uint8), None, {})
+
+
+def test_a_source_is_left_out_by_kind_or_by_name():
+    members = [member("phantom", "0001"), member("labelled", "ts-example"), member("completed", "ts-example-003")]
+    assert [m.name for m in remaining(members, ["phantom"])] == ["ts-example", "ts-example-003"]
+    assert [m.kind for m in remaining(members, ["ts-example"])] == ["phantom"]
+    assert remaining(members, []) == members
+
+
+@pytest.mark.parametrize(("words", "told"), [(["ts-exmaple"], "takes nothing out"), (["phantom"], "nothing is left")])
+def test_leaving_out_nothing_or_all_is_refused(words, told):
+    with pytest.raises(ModelError, match=told):
+        remaining([member("phantom", "0001")], words)
 
 
 @pytest.mark.slow

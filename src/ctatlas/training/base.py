@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ctatlas.training.loop import TrainConfig, train, with_steps
-from ctatlas.training.pool import build_pool
+from ctatlas.training.pool import build_pool, load_pool, remaining
 
 COMPLETIONS = {"hra-male": 14, "hra-female": 14, "spl-abdomen": 26, "cort-prostate": 10}
 
@@ -23,12 +23,22 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
     phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = 240,
     seed: int = 1,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out a kind of anatomies, or those whose names begin so; may be given several times."),
+    ] = None,
 ) -> None:
     """Build the pool and train."""
-    config = with_steps(TrainConfig(seed=seed), steps)
+    config = with_steps(TrainConfig(seed=seed, without=tuple(without or ())), steps)
     n = build_pool(folder / "pool", data, seed=seed, n_phantoms=phantoms, n_completed=COMPLETIONS, workers=workers)
     typer.echo(f"{n} anatomies")
-    train(folder / "pool", folder / "run", config, workers=workers)
+    remaining(load_pool(folder / "pool"), config.without)  # what is wrong with it is told before processes start
+    train(
+        folder / "pool",
+        folder / "-".join(["run", *(f"without-{word}" for word in config.without)]),
+        config,
+        workers=workers,
+    )
 
 
 if __name__ == "__main__":

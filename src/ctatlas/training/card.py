@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ import typer
 
 from ctatlas.hashing import sha256_file
 from ctatlas.training.classes import trained_classes
+from ctatlas.training.evaluation.verdict import statuses
 from ctatlas.training.loop import TrainConfig
 from ctatlas.training.samples import CHANNELS, GRID_MM
 
@@ -27,31 +28,12 @@ NOT_FOR = (
     "Clinical use, volumetry of single patients, children, tumours; validated on one patient against machine labels."
 )
 PATIENT_DATA = "one labelled CT (ts-example), four unlabelled CTs, one patient's label map (SPL), one pelvis (CORT)"
-USABLE_FROM = 0.5  # mean Dice on every sort of data on which the structure was measured
-INVENTED_ML = 5.0
 DATA = {
     "phantom": "unseen phantoms (seed 90001)",
     "label map": "unseen completions of four label maps (seed 90001)",
     "real": "lidc-0001, native 1.5 mm grid, labels by TotalSegmentator v2",
+    "held out": "ts-example, 3 mm grid, labels by TotalSegmentator v2; by a model that never saw it",
 }
-
-
-def statuses(figures: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Judge every structure by its figures.
-
-    "not_usable": does not beat the position prior on some sort of data. "usable": beats it everywhere with a mean Dice
-    of at least `USABLE_FROM`, and was never found larger than `INVENTED_ML` where it is not. "experimental": the rest,
-    and what was never measured.
-    """
-    judged: dict[str, str] = {}
-    rows = [row for row in figures if row["mean_dice"] is not None]
-    for name in sorted({row["structure"] for row in rows}):
-        own = [row for row in rows if row["structure"] == name]
-        invented = max(row["largest_invented_ml"] for row in figures if row["structure"] == name)
-        beaten = all(row["mean_dice"] > (row["prior_dice"] or 0) for row in own)
-        good = all(row["mean_dice"] >= USABLE_FROM for row in own) and invented <= INVENTED_ML
-        judged[name] = "not_usable" if not beaten else "usable" if good else "experimental"
-    return judged
 
 
 def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str, Any], version: str) -> str:

@@ -21,7 +21,7 @@ from torch import multiprocessing
 from ctatlas.models.networks.unet import UNet
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.loss import segmentation_loss
-from ctatlas.training.pool import by_kind, load_pool
+from ctatlas.training.pool import by_kind, load_pool, remaining
 from ctatlas.training.samples import CHANNELS, Sample, draw_sample
 
 
@@ -43,6 +43,7 @@ class TrainConfig:
     ema: float = 0.998
     widths: tuple[int, ...] = (16, 32, 64, 128, 160)
     save_every_s: float = 120.0
+    without: tuple[str, ...] = ()  # kinds or names of members of the pool that this run never sees
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -128,7 +129,7 @@ def _work(worker: int, shared: Shared) -> None:
     torch.set_num_threads(1)
     os.nice(2 * worker)
     config, network = shared.config, shared.network
-    groups = by_kind(load_pool(shared.pool))
+    groups = by_kind(remaining(load_pool(shared.pool), config.without))
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     state_file = shared.run / f"optimiser_{worker}.pt"
     if state_file.exists():

@@ -6,7 +6,7 @@ Everything lies on 3 mm grids in RAS order and is written once, as plain .npy fi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from ctatlas.errors import ModelError
 from ctatlas.synthesis.fitting import fitted
 from ctatlas.synthesis.label_maps import LabelMap, as_tissues, complete, hull_of_slices
 from ctatlas.synthesis.paint import paint
@@ -230,6 +231,28 @@ def _partial_labels(ct: np.ndarray) -> np.ndarray:
         if here.sum() * SPACING_MM**3 > 200_000:
             labels[here] = tissue_id("lung_left")
     return labels
+
+
+def remaining(members: list[Member], without: Sequence[str]) -> list[Member]:
+    """Return the members that are left when some are taken out, by kind or by the beginning of their names.
+
+    Raises
+    ------
+    ModelError
+        When a word takes out nothing, or all are taken out.
+    """
+    for word in without:
+        if not any(_is_of(member, word) for member in members):
+            known = sorted({member.kind for member in members})
+            raise ModelError(f"{word!r} takes nothing out of the pool; kinds of members: {', '.join(known)}")
+    left = [member for member in members if not any(_is_of(member, word) for word in without)]
+    if members and not left:
+        raise ModelError(f"nothing is left of the pool without {', '.join(without)}")
+    return left
+
+
+def _is_of(member: Member, word: str) -> bool:
+    return member.kind == word or member.name.startswith(word)
 
 
 def by_kind(members: list[Member]) -> dict[str, list[Member]]:
