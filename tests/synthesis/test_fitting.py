@@ -10,7 +10,14 @@ from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
 
 
-@pytest.mark.parametrize(("seed", "conditions"), [(1, ()), (2, ("child",)), (3, ("situs_inversus", "ascites"))])
+@pytest.mark.parametrize(
+    ("seed", "conditions"),
+    [
+        (1, ()),
+        pytest.param(2, ("child",), marks=pytest.mark.soak),
+        pytest.param(3, ("situs_inversus", "ascites"), marks=pytest.mark.soak),
+    ],
+)
 def test_painted_volumes_are_within_three_percent_of_the_drawn_ones(seed, conditions):
     phantom = fitted(draw_phantom(np.random.default_rng(seed), conditions=conditions))
     step_mm = 2.2

@@ -57,15 +57,16 @@ def test_lungs_lie_above_the_liver_and_kidneys_behind_it(people):
         assert centre["kidney_right"][1] > centre["liver"][1]
 
 
-def test_at_least_twenty_structures_are_known(people):
+def test_at_least_forty_structures_are_in_view(people):
     present = {t.structure for t in tissues().values() for labels in people if (labels == t.id).any()} - {"", "unknown"}
     assert len(present) >= 40
 
 
 def test_a_finer_grid_shows_the_same_person():
     phantom = draw_phantom(np.random.default_rng(8))
-    coarse = paint(phantom, *AXES)
-    fine = paint(phantom, *(np.arange(axis[0], axis[-1] + 1, STEP / 2) for axis in AXES))
+    x, y, z = AXES[0], AXES[1], AXES[2][60:110]
+    coarse = paint(phantom, x, y, z)
+    fine = paint(phantom, *(np.arange(axis[0], axis[-1] + 1, STEP / 2) for axis in (x, y, z)))
     picked = fine[::2, ::2, ::2]
     same = (coarse == picked)[coarse > 0].mean()
     assert same > 0.95  # closing the lungs and the couch work in whole voxels

@@ -12,8 +12,8 @@ import numpy as np
 from scipy import ndimage
 
 from ctatlas.synthesis.cases import PhantomPlan, draw_case, make_case
+from ctatlas.synthesis.frame import frame_of
 from ctatlas.synthesis.numbered import bones_by_name
-from ctatlas.synthesis.paint import frame_of
 from ctatlas.synthesis.shapes import Shape
 from ctatlas.synthesis.tables import columns
 from ctatlas.volume import Grid, Segmentation
@@ -63,7 +63,7 @@ class RibCage:
 
 def draw_rib_cage(seed: int, number: int, *, spacing_mm: tuple[float, float, float] = (2.1, 2.0, 2.2)) -> PhantomPlan:
     """Draw rib cage `number` of the series that `seed` names, from the neck to L3."""
-    plan = draw_case(seed, number, shape=(8, 8, 8))
+    plan = draw_case(seed, number, shape=(8, 8, 8), conditions=(), exact=False)
     scale = plan.phantom.scale
     reach_mm = np.array([350.0, 270.0, 410.0]) * scale
     i, j, k = np.ceil(reach_mm / spacing_mm).astype(int)
