@@ -30,12 +30,12 @@ PAIRS = {
 
 
 def position_dice(store: Store, case: Case) -> dict[str, float]:
-    """Return the Dice of the guess for every structure of a case that people are drawn with and that is there."""
-    if case.sort in ("real", "held out"):
-        facts: object = {"of": case.name}
-    else:
-        facts = {"of": [case.sort, case.name]}
-    return store.figures({"position": facts, "people": [UNSEEN_SEED, PEOPLE, GRID_MM]}, lambda: _dice(store, case))
+    """Return the Dice of the guess for every structure of a case that people are drawn with and that is there.
+
+    Nothing is guessed where no structure is large enough to say where the case lies.
+    """
+    facts = {"position": case.name, "people": [UNSEEN_SEED, PEOPLE, GRID_MM]}
+    return store.figures(facts, lambda: _dice(store, case))
 
 
 def _dice(store: Store, case: Case) -> dict[str, float]:
@@ -47,7 +47,10 @@ def _dice(store: Store, case: Case) -> dict[str, float]:
     ]
     truth = {name: mask[np.ix_(*picks)] for name, mask in upright.items()}
     truth = {name: mask for name, mask in truth.items() if mask.any()}
-    guess = _guess(store, _centres(truth, (0.0, 0.0, 0.0)), tuple(len(p) for p in picks), list(truth))
+    centres = _centres(truth, (0.0, 0.0, 0.0))
+    if not centres:
+        return {}
+    guess = _guess(store, centres, tuple(len(p) for p in picks), list(truth))
     for whole, parts in PAIRS.items():
         present = [part for part in parts if part in truth]
         if present:
