@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from ctatlas.synthesis.label_maps import LabelMap, as_tissues, centroids, complete, fit, hull_of_slices
+from ctatlas.synthesis.label_maps import LabelMap, complete, mirrored
 from ctatlas.synthesis.phantom import draw_phantom
-from ctatlas.synthesis.tables import tissue_id, tissues
+from ctatlas.synthesis.tables import tissues
+from ctatlas.synthesis.tissue_maps import as_tissues
 
 NAMES = {
     1: "liver",
@@ -35,19 +36,11 @@ def patient():
     return labels
 
 
-def test_kidneys_get_a_cortex_and_a_medulla(patient):
-    painted, known = as_tissues(patient, NAMES, STEP)
-    assert known == {"liver", "spleen", "kidney_left", "kidney_right", "urinary_bladder"}
-    cortex, medulla = ((painted == tissue_id(f"kidney_left_{name}")).sum() for name in ("cortex", "medulla"))
-    assert cortex > medulla > 0
-    assert (painted == tissue_id("liver")).sum() == (patient == 1).sum()
-
-
 def test_the_patients_organs_survive_and_the_persons_copies_vanish(patient):
     painted, known = as_tissues(patient, NAMES, STEP)
     label_map = LabelMap(painted, known, patient > 0, STEP)
     rng = np.random.default_rng(0)
-    whole = complete(label_map, draw_phantom(rng), rng)
+    whole = complete([label_map], draw_phantom(rng, conditions=()), rng)
     by_structure = {
         name: [t.id for t in tissues().values() if t.structure == name] for name in (*known, "lung_right", "vertebrae")
     }
@@ -58,34 +51,46 @@ def test_the_patients_organs_survive_and_the_persons_copies_vanish(patient):
     assert not whole[patient == 0].any()
 
 
-def test_fit_recovers_a_scale_and_shift_within_its_limits():
-    rng = np.random.default_rng(1)
-    person = {f"organ{n}": rng.uniform(-200, 200, 3) for n in range(12)}
-    patient = {name: centre * (1.05, 0.95, 1.1) + (10, -4, 30) for name, centre in person.items()}
-    scale, shift = fit(person, patient)
-    np.testing.assert_allclose(scale, (1.05, 0.95, 1.1), atol=0.02)
-    np.testing.assert_allclose(shift, (10, -4, 30), atol=4)
+def ids_of(structure):
+    return [t.id for t in tissues().values() if t.structure == structure]
 
 
-def test_fit_stays_at_one_with_a_single_organ():
-    scale, shift = fit({"liver": np.array([0.0, 0.0, 0.0])}, {"liver": np.array([5.0, 6.0, 7.0])})
-    np.testing.assert_allclose(scale, 1)
-    np.testing.assert_allclose(shift, (5, 6, 7))
+def test_a_second_patients_organs_come_to_lie_where_the_first_ones_were(patient):
+    painted, known = as_tissues(patient, NAMES, STEP)
+    first = LabelMap(painted, known, patient > 0, STEP)
+    smaller = np.where(patient == 1, 1, 0).astype(np.uint8)[::-1][10:-10, 5:-5, 8:]  # a liver alone, on another grid
+    second = LabelMap(*as_tissues(smaller, NAMES, STEP), smaller > 0, STEP)
+    whole = complete([first, second], draw_phantom(np.random.default_rng(3), conditions=()), np.random.default_rng(3))
+    liver, was = np.isin(whole, ids_of("liver")), patient == 1
+    assert liver.sum() == pytest.approx(was.sum(), rel=0.05)
+    assert 2 * (liver & was).sum() / (liver.sum() + was.sum()) > 0.9
+    spleen = np.isin(whole, ids_of("spleen"))
+    assert spleen.sum() == pytest.approx((patient == 2).sum(), rel=0.05)
 
 
-def test_centroids_are_in_mm_and_leave_out_specks(patient):
-    painted, _ = as_tissues(patient, NAMES, STEP)
-    painted[0, 0, 0] = tissue_id("gallbladder")
-    found = centroids(painted, STEP)
-    assert "gallbladder" not in found
-    np.testing.assert_allclose(found["liver"], np.argwhere(patient == 1).mean(axis=0) * STEP)
+def test_a_mirrored_frame_keeps_organs_on_their_side(patient):
+    labels = patient.copy()
+    labels[70:76, 40:50, 10:30] = 7
+    names = NAMES | {7: "hip_left", 8: "hip_right"}
+    labels[25:35, 40:50, 10:20] = 8
+    label_map = LabelMap(*as_tissues(labels, names, STEP), labels > 0, STEP)
+    frame = mirrored(label_map)
+    for structure in ("liver", "spleen", "kidney_left", "kidney_right"):
+        np.testing.assert_array_equal(
+            np.isin(frame.tissues, ids_of(structure)), np.isin(label_map.tissues, ids_of(structure))
+        )
+    left, right = (np.argwhere(np.isin(frame.tissues, ids_of(f"hip_{side}"))) for side in ("left", "right"))
+    assert len(left) == (labels == 8).sum()
+    assert len(right) == (labels == 7).sum()
+    assert left[:, 0].mean() > 50 > right[:, 0].mean()  # index 0 grows to the left
 
 
-def test_the_outline_holds_all_organs_with_a_margin():
-    mask = np.zeros((60, 50, 3), dtype=bool)
-    mask[15:20, 20:30, 1] = mask[40:45, 22:30, 1] = True
-    body = hull_of_slices(mask, 12.0, 3.0)
-    assert (body & mask).sum() == mask.sum()
-    assert body[30, 25, 1]  # the gap between the organs is inside
-    assert body[12, 25, 1]
-    assert not body[:, :, 0].any()
+def test_situs_inversus_swaps_sides_and_names_and_twice_is_nothing(patient):
+    label_map = LabelMap(*as_tissues(patient, NAMES, STEP), patient > 0, STEP)
+    turned = mirrored(label_map, organs=True)
+    liver = np.argwhere(np.isin(turned.tissues, ids_of("liver")))
+    assert liver[:, 0].mean() > 50
+    left = np.argwhere(np.isin(turned.tissues, ids_of("kidney_left")))
+    assert left[:, 0].mean() > 50
+    assert len(left) == (patient == 4).sum()
+    np.testing.assert_array_equal(mirrored(turned, organs=True).tissues, label_map.tissues)

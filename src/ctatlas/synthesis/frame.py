@@ -76,13 +76,13 @@ def _smooth_noise(
         knots = rng.normal(0, sd, (14, 10, 24) if pitch > 100 else (26, 18, 44) if pitch > 50 else (48, 34, 84))
         for axis, positions in enumerate(axes):
             knots = np.moveaxis(
-                np.tensordot(_spline_weights(positions, pitch, knots.shape[axis]), knots, (1, axis)), 0, axis
+                np.tensordot(spline_weights(positions, pitch, knots.shape[axis]), knots, (1, axis)), 0, axis
             )
         field += knots.astype(np.float32)
     return field
 
 
-def _spline_weights(positions: np.ndarray, pitch: float, n: int) -> np.ndarray:
+def spline_weights(positions: np.ndarray, pitch: float, n: int) -> np.ndarray:
     """Return (positions, knots) weights of cubic B-splines of unit variance, knots centred on the origin."""
     t = np.abs(positions[:, None] / pitch + (n - 1) / 2 - np.arange(n)[None, :])
     near, far = 2 / 3 - t**2 + t**3 / 2, (2 - np.minimum(t, 2)) ** 3 / 6

@@ -49,6 +49,7 @@ def render(
     spacing_mm: tuple[float, float, float],
     *,
     thick: int = 1,
+    texture: np.ndarray | None = None,
 ) -> np.ndarray:
     """Turn tissue labels into a CT.
 
@@ -64,6 +65,8 @@ def render(
         Voxel size of the result.
     thick : int
         Sub-slices per slice.
+    texture : (i, j, k·thick) int16, optional
+        HU beside each tissue's mean, instead of drawn texture; where it is 0 texture is drawn.
 
     Returns
     -------
@@ -82,6 +85,9 @@ def render(
     for k in range(shape[2]):
         sub = labels[:, :, k * thick : (k + 1) * thick]
         ideal = hu_of[sub] + texture_of[sub] * _tiled(tile, shape[:2], k)[:, :, None]
+        if texture is not None:
+            own = texture[:, :, k * thick : (k + 1) * thick]
+            ideal = np.where(own == 0, ideal, hu_of[sub] + own)
         slice_hu = ndimage.gaussian_filter(ideal.mean(axis=2), sigma)
         slice_hu += scanner.noise_hu * _tiled(noise, shape[:2], k)
         slice_hu += streaks_hu((sub == metal).mean(axis=2), spacing_mm[:2], scanner.streak_hu)

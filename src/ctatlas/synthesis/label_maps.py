@@ -1,25 +1,28 @@
-"""A patient's label map and a drawn person → one complete anatomy: the map's organs in the person's body.
+"""Patients' label maps and a drawn person → one complete anatomy: the maps' organs in one body.
 
 Arrays here are indexed (left, back, head): index 0 grows to the patient's left, 1 to the back, 2 to the head.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
-from ctatlas.synthesis.paint import close_lungs, paint
+from ctatlas.synthesis.deformation import COARSE_MM, coarse_shape, refined
+from ctatlas.synthesis.frame import Frame, frame_of
+from ctatlas.synthesis.landmarks import fit, landmarks, pull
+from ctatlas.synthesis.outlines import hull_of_slices, in_outline
+from ctatlas.synthesis.paint import close_lungs, other_sides, paint, paint_on
 from ctatlas.synthesis.phantom import Phantom
 from ctatlas.synthesis.tables import tissue_id, tissues
 
-SCALE_LIMITS = (0.85, 1.2)
-RIDGE_MM2 = 30.0**2
+PERSON_MM = 6.0
+UNDER_SKIN_MM = (6.0, 24.0)
+MARGIN_MM = 12.0  # from organs that lie outside of another patient's outline to the skin
+# What has the same form on both sides, so that its mirror image is a body as usual.
+TWO_SIDED = ("vertebrae", "sacrum", "hip", "femur", "ribs", "sternum", "costal", "gluteus", "autochthon", "iliopsoas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,149 +35,144 @@ class LabelMap:
     spacing_mm: float
 
 
-@cache
-def _rules() -> Mapping[str, tuple[str, str, float]]:
-    text = files("ctatlas.synthesis").joinpath("data", "label_map_tissues.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return {row["structure"]: (row["tissue"], row["inner"], float(row["wall_mm"] or 0)) for row in rows}
-
-
-def _rule(structure: str) -> tuple[str, str, float]:
-    family = structure.split("_", maxsplit=1)[0] + "_*"
-    return _rules().get(structure) or _rules()[family]
-
-
-def as_tissues(labels: np.ndarray, names: Mapping[int, str], spacing_mm: float) -> tuple[np.ndarray, frozenset[str]]:
-    """Translate a map of structures into tissues, giving walls and cores to hollow organs and bones.
+def mirrored(label_map: LabelMap, *, organs: bool = False) -> LabelMap:
+    """Return the mirror image, each structure named by the side on which it comes to lie.
 
     Parameters
     ----------
-    labels : (i, j, k) integer
-        Structure ids.
-    names : mapping
-        Id to structure name.
-    spacing_mm : float
-        Of the isotropic grid.
-
-    Returns
-    -------
-    tissues : (i, j, k) uint8
-        0 where the map has nothing.
-    structures : frozenset
-        What the map contains, by the structure names of the tissues.
+    label_map : LabelMap
+    organs : bool
+        Whether liver, spleen, stomach and all else change sides, too: a person with situs inversus. Otherwise only the
+        frame is mirrored (outline, bones and muscles, which are alike on both sides) and organs stay where they were.
     """
-    out = np.zeros(labels.shape, dtype=np.uint8)
-    boxes = ndimage.find_objects(labels.astype(np.int32))
-    for label, box in enumerate(boxes, start=1):
-        if box is None or not _rule(names[label])[0]:
-            continue
-        tissue, inner, wall = _rule(names[label])
-        mask = labels[box] == label
-        out[box][mask] = tissue_id(tissue)
-        if inner:
-            padded = np.pad(mask, 1)
-            depth = ndimage.distance_transform_edt(padded, sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
-            out[box][mask & (depth > wall)] = tissue_id(inner)
-    _split_heart_blood(out)
-    present = np.unique(out)
-    by_id = {tissue.id: tissue.structure for tissue in tissues().values()}
-    return out, frozenset(by_id[int(value)] for value in present if value) - {""}
+    frame = _tissues_of(frozenset(s for s in _structures() if s.startswith(TWO_SIDED))) | {tissue_id("muscle")}
+    own = label_map.tissues
+    flip = _flipped_about(_among(own, frame))
+    turned, body = other_sides()[flip(own)], flip(label_map.body)
+    if not organs:
+        turned = np.where(_among(turned, frame), turned, 0).astype(np.uint8)
+        stays = (own > 0) & ~_among(own, frame)
+        turned[stays] = own[stays]
+    return replace(label_map, tissues=turned, body=body | (turned > 0))
 
 
-def _split_heart_blood(labels: np.ndarray) -> None:
-    """Give the right third of the heart's blood to the right heart."""
-    blood = labels == tissue_id("heart_left_blood")
-    if blood.any():
-        x, y, _ = np.nonzero(blood)
-        right_front = (x - x.mean()) + 0.8 * (y - y.mean()) < 0
-        where = tuple(axis[right_front] for axis in np.nonzero(blood))
-        labels[where] = tissue_id("heart_right_blood")
+def _flipped_about(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what flips an array left to right about the middle of a mask."""
+    across = np.arange(len(mask))
+    counts = np.count_nonzero(mask, axis=(1, 2))
+    middle = float((across * counts).sum() / max(counts.sum(), 1)) if counts.any() else (len(mask) - 1) / 2
+    index = round(2 * middle) - across
+    inside = (index >= 0) & (index < len(mask))
+
+    def flip(array: np.ndarray) -> np.ndarray:
+        flipped: np.ndarray = array[index.clip(0, len(mask) - 1)] * inside[:, None, None].astype(array.dtype)
+        return flipped
+
+    return flip
 
 
-def centroids(labels: np.ndarray, spacing_mm: float) -> dict[str, np.ndarray]:
-    """Return the centre of every structure in mm of the array's own axes; only structures larger than 2 mL."""
-    found: dict[str, np.ndarray] = {}
-    by_structure: dict[str, list[int]] = {}
-    for tissue in tissues().values():
-        if tissue.structure and tissue.structure != "unknown":
-            by_structure.setdefault(tissue.structure, []).append(tissue.id)
-    for structure, ids in by_structure.items():
-        voxels = np.argwhere(np.isin(labels, ids))
-        if len(voxels) * spacing_mm**3 > 2000:
-            found[structure] = voxels.mean(axis=0) * spacing_mm
-    return found
+def complete(maps: Sequence[LabelMap], phantom: Phantom, rng: np.random.Generator) -> np.ndarray:
+    """Put patients' organs together and fill what their label maps leave open with a drawn person's.
 
+    The person is carried onto the first patient's organs; so is every further patient. Their own copies of organs
+    that a later map outlines vanish; skin, fat and muscle follow the first patient's outline.
 
-def fit(person: Mapping[str, np.ndarray], patient: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Fit scale and shift per axis (ridge towards scale 1) that carry a person's organ centres onto a patient's."""
-    shared = sorted(person.keys() & patient.keys())
-    a = np.array([person[name] for name in shared])
-    b = np.array([patient[name] for name in shared])
-    da, db = a - a.mean(axis=0), b - b.mean(axis=0)
-    n = len(shared)
-    scale = ((da * db).sum(axis=0) + n * RIDGE_MM2) / ((da * da).sum(axis=0) + n * RIDGE_MM2)
-    scale = np.clip(scale, *SCALE_LIMITS)
-    return scale, b.mean(axis=0) - scale * a.mean(axis=0)
-
-
-def complete(label_map: LabelMap, phantom: Phantom, rng: np.random.Generator) -> np.ndarray:
-    """Fill what a patient's label map leaves open with a drawn person's organs.
-
-    The person is scaled and shifted onto the patient's organs; its own copies of organs that the map outlines become
-    fat; skin, fat and muscle follow the patient's outline; the map's organs go on top.
+    Parameters
+    ----------
+    maps : sequence of LabelMap
+        The first gives the grid and the body; what a later one outlines goes before.
+    phantom : Phantom
+        Gives all that no map has.
+    rng : np.random.Generator
+        Draws the thickness of the fat under the skin.
 
     Returns
     -------
     (left, back, head) uint8
-        Tissues on the map's grid.
+        Tissues on the first map's grid.
     """
-    spacing = label_map.spacing_mm
-    axes = [np.arange(-260, 261, 6.0), np.arange(-190, 191, 6.0), np.arange(-420, 381, 6.0)]
+    first = maps[0]
+    spacing = first.spacing_mm
+    painted = paint_on(_carried(phantom, first), phantom)
+    layers = [first]
+    for label_map in maps[1:]:
+        layers.append(_laid(label_map, first, _stacked(painted, layers)))
+    body = first.body.copy()
+    for layer in layers[1:]:
+        body |= layer.body
+    whole = _stacked(in_outline(painted, body, spacing, float(rng.uniform(*UNDER_SKIN_MM))), layers)
+    whole[~body] = tissue_id("air")
+    close_lungs(whole, spacing)
+    return whole
+
+
+def _carried(phantom: Phantom, patient: LabelMap) -> Frame:
+    """Return the patient's voxels in the person's coordinates, organ upon organ."""
+    axes = [np.arange(-260, 261, PERSON_MM), np.arange(-190, 191, PERSON_MM), np.arange(-420, 381, PERSON_MM)]
     person = {
-        name: centre + [axis[0] for axis in axes] for name, centre in centroids(paint(phantom, *axes), 6.0).items()
+        name: centre + [axis[0] for axis in axes]
+        for name, centre in landmarks(paint(phantom, *axes), PERSON_MM).items()
     }
-    scale, shift = fit(person, centroids(label_map.tissues, spacing))
-    positions = [
-        (np.arange(n) * spacing - t) / s for n, t, s in zip(label_map.tissues.shape, shift, scale, strict=True)
-    ]
-    painted = paint(phantom, positions[0], positions[1], positions[2])
-    out = _in_outline(painted, label_map.body, spacing, float(rng.uniform(6, 24)))
-    out[np.isin(out, _tissues_of(label_map.known))] = tissue_id("visceral_fat")
-    placed = label_map.tissues > 0
-    out[placed] = label_map.tissues[placed]
-    close_lungs(out, spacing)
-    return out
+    shape, spacing = patient.tissues.shape, patient.spacing_mm
+    centres = landmarks(patient.tissues, spacing)
+    scale, shift = fit(person, centres)
+    x, y, z = ((np.arange(n) * spacing - t) / s for n, t, s in zip(shape, shift, scale, strict=True))
+    frame = frame_of(phantom, x, y, z)
+    points = np.indices(coarse_shape(shape, spacing), dtype=np.float32) * np.float32(COARSE_MM)
+    pulled = refined(pull(person, centres, scale, shift, points), shape, spacing) / np.float32(phantom.scale)
+    warp = tuple(own + more for own, more in zip(frame.warp, pulled, strict=True))
+    return replace(frame, warp=warp, reach_mm=frame.reach_mm + float(np.abs(pulled).max()))
 
 
-def _tissues_of(structures: frozenset[str]) -> list[int]:
-    return [tissue.id for tissue in tissues().values() if tissue.structure in structures]
+def _laid(label_map: LabelMap, onto: LabelMap, whole: np.ndarray) -> LabelMap:
+    """Return a map on another one's grid, carried onto the anatomy that lies there."""
+    spacing = label_map.spacing_mm
+    scale, shift = fit(landmarks(label_map.tissues, spacing), landmarks(whole, onto.spacing_mm))
+    index, inside = [], []
+    for n, count, s, t in zip(whole.shape, label_map.tissues.shape, scale, shift, strict=True):
+        at = np.rint((np.arange(n) * onto.spacing_mm - t) / s / spacing).astype(int)
+        index.append(at.clip(0, count - 1))
+        inside.append((at >= 0) & (at < count))
+    picked = label_map.tissues[np.ix_(*index)] * np.logical_and.outer(np.logical_and.outer(*inside[:2]), inside[2])
+    skin = hull_of_slices(picked > 0, MARGIN_MM, onto.spacing_mm)
+    return LabelMap(picked.astype(np.uint8), label_map.known, skin, onto.spacing_mm)
 
 
-def _in_outline(painted: np.ndarray, body: np.ndarray, spacing: float, fat_mm: float) -> np.ndarray:
-    """Dress the painted inside in skin, fat and muscle that follow another body's outline."""
-    depth = ndimage.distance_transform_edt(np.pad(body, ((1, 1), (1, 1), (0, 0))), sampling=(spacing, spacing, 100.0))[
-        1:-1, 1:-1
-    ]
-    outside = np.isin(painted, [tissue_id(n) for n in ("air", "skin", "subcutaneous_fat", "table_foam", "table_shell")])
-    out = np.where(
-        outside, np.where(depth < fat_mm + 25, tissue_id("muscle"), tissue_id("visceral_fat")), painted
-    ).astype(np.uint8)
-    out[depth < fat_mm] = tissue_id("subcutaneous_fat")
-    out[depth < 2.5] = tissue_id("skin")
-    out[~body] = tissue_id("air")
-    return out
-
-
-def hull_of_slices(mask: np.ndarray, margin_mm: float, spacing_mm: float) -> np.ndarray:
-    """Return a body outline around organs: every slice closed, filled and widened by `margin_mm`."""
-    radius = round(60 / spacing_mm)
-    pad = radius + round(margin_mm / spacing_mm)
-    body = np.zeros_like(mask)
-    for k in range(mask.shape[2]):
-        wide = np.pad(mask[:, :, k], pad)
-        if not wide.any():
+def _stacked(painted: np.ndarray, layers: Sequence[LabelMap]) -> np.ndarray:
+    """Return an anatomy with each layer's organs in place of those that were there."""
+    out = painted.copy()
+    muscles = _tissues_of(frozenset(s for s in _structures() if s.startswith(TWO_SIDED)))
+    for layer in layers:
+        shown = np.flatnonzero((layer.tissues > 0).any(axis=(0, 1)))
+        if not shown.size:
             continue
-        closed = ndimage.distance_transform_edt(~wide) <= radius
-        closed = ndimage.distance_transform_edt(closed) > radius - margin_mm / spacing_mm
-        body[:, :, k] = ndimage.binary_fill_holes(closed | wide)[pad:-pad, pad:-pad]
-    return body
+        low, high = int(shown[0]), int(shown[-1]) + 1
+        cut = frozenset(
+            name
+            for name in layer.known
+            for end in (low, high - 1)
+            if _among(layer.tissues[:, :, end], _tissues_of(frozenset((name,)))).any()
+        )
+        for names, part in ((layer.known - cut, slice(None)), (cut, slice(low, high))):
+            gone = _among(out[:, :, part], _tissues_of(names))
+            wall = gone & _among(out[:, :, part], muscles)
+            out[:, :, part][gone] = tissue_id("visceral_fat")
+            out[:, :, part][wall] = tissue_id("muscle")
+        placed = layer.tissues > 0
+        out[placed] = layer.tissues[placed]
+    return out
+
+
+def _structures() -> frozenset[str]:
+    return frozenset(tissue.structure for tissue in tissues().values())
+
+
+def _tissues_of(structures: frozenset[str]) -> set[int]:
+    return {tissue.id for tissue in tissues().values() if tissue.structure in structures}
+
+
+def _among(labels: np.ndarray, ids: set[int]) -> np.ndarray:
+    lookup = np.zeros(256, dtype=bool)
+    lookup[list(ids)] = True
+    among: np.ndarray = lookup[labels]
+    return among

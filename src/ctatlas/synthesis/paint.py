@@ -48,14 +48,14 @@ def paint_on(frame: Frame, phantom: Phantom) -> np.ndarray:
     for part in phantom.bones:
         _paint_part(labels, part, frame, phantom.subject, None)
     if phantom.mirrored:
-        labels = _other_sides()[labels]
+        labels = other_sides()[labels]
     if phantom.subject.table:
         _paint_table(labels, frame, phantom.subject)
     return labels
 
 
 @cache
-def _other_sides() -> np.ndarray:
+def other_sides() -> np.ndarray:
     """Return the look-up from each tissue to the one that bears the other side's name."""
     lookup = np.arange(256, dtype=np.uint8)
     for tissue in tissues().values():

@@ -13,7 +13,7 @@ import typer
 from ctatlas.training.loop import TrainConfig, train, with_steps
 from ctatlas.training.pool import build_pool, load_pool, remaining
 
-COMPLETIONS = {"hra-male": 14, "hra-female": 14, "spl-abdomen": 26, "cort-prostate": 10}
+COMPLETIONS, LABELLED = 120, 16
 
 
 def main(
@@ -30,7 +30,15 @@ def main(
 ) -> None:
     """Build the pool and train."""
     config = with_steps(TrainConfig(seed=seed, without=tuple(without or ())), steps)
-    n = build_pool(folder / "pool", data, seed=seed, n_phantoms=phantoms, n_completed=COMPLETIONS, workers=workers)
+    n = build_pool(
+        folder / "pool",
+        data,
+        seed=seed,
+        n_phantoms=phantoms,
+        n_completed=COMPLETIONS,
+        n_labelled=LABELLED,
+        workers=workers,
+    )
     typer.echo(f"{n} anatomies")
     remaining(load_pool(folder / "pool"), config.without)  # what is wrong with it is told before processes start
     train(

@@ -17,26 +17,42 @@ from scipy import ndimage
 
 from ctatlas.errors import ModelError
 from ctatlas.synthesis.fitting import fitted
-from ctatlas.synthesis.label_maps import LabelMap, as_tissues, complete, hull_of_slices
 from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
 from ctatlas.synthesis.tables import tissue_id
 from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes
-from ctatlas.volume import read
+from ctatlas.training.label_map_members import deformed_scan, draw_anatomy, labelled_scan
+from ctatlas.training.scans import SPACING_MM, UNLABELLED, body_mask, scan_on_grid, to_ras
 
-SPACING_MM = 3.0
 CENTRES_PER_CLASS = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One anatomy of the pool. `ct` is None where the image is drawn anew for every sample."""
+    """One anatomy of the pool.
+
+    Attributes
+    ----------
+    kind, name : str
+    labels : (right, front, head) uint8
+        Tissue ids.
+    ct : (right, front, head) int16, optional
+        HU; None where the image is drawn anew for every sample.
+    centres : dict
+        Some voxels of every channel.
+    texture : (right, front, head) int16, optional
+        What real scans show beside the mean of each tissue, HU.
+    sources : tuple of str
+        The label maps and scans that it is made of.
+    """
 
     kind: str
     name: str
     labels: np.ndarray
     ct: np.ndarray | None
     centres: dict[int, np.ndarray]
+    texture: np.ndarray | None = None
+    sources: tuple[str, ...] = ()
 
 
 def load_pool(folder: Path) -> list[Member]:
@@ -45,16 +61,19 @@ def load_pool(folder: Path) -> list[Member]:
     for entry in sorted(folder.glob("*.json")):
         facts = json.loads(entry.read_text())
         labels = np.load(entry.with_suffix(".labels.npy"), mmap_mode="r")
-        ct_file = entry.with_suffix(".ct.npy")
-        ct = np.load(ct_file, mmap_mode="r") if ct_file.exists() else None
+        ct, texture = (_mapped(entry.with_suffix(suffix)) for suffix in (".ct.npy", ".texture.npy"))
         with np.load(entry.with_suffix(".centres.npz")) as stored:
             centres = {int(key): stored[key] for key in stored}
-        members.append(Member(facts["kind"], facts["name"], labels, ct, centres))
+        members.append(Member(facts["kind"], facts["name"], labels, ct, centres, texture, tuple(facts["sources"])))
     return members
 
 
+def _mapped(file: Path) -> np.ndarray | None:
+    return np.load(file, mmap_mode="r") if file.exists() else None
+
+
 def build_pool(
-    folder: Path, data: Path, *, seed: int, n_phantoms: int, n_completed: dict[str, int], workers: int
+    folder: Path, data: Path, *, seed: int, n_phantoms: int, n_completed: int, n_labelled: int, workers: int
 ) -> int:
     """Draw and write the members that are not there yet; return how many there are.
 
@@ -68,23 +87,34 @@ def build_pool(
         Every member is a pure function of the seed and its own number.
     n_phantoms : int
         Procedural phantoms.
-    n_completed : dict
-        How many completions to draw for each label map.
+    n_completed : int
+        Anatomies from label maps.
+    n_labelled : int
+        The labelled real CT as it is, and deformed copies.
     workers : int
         Processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(_real_members, (folder, data))]
+    jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(_torso_members, (folder, data))]
     jobs += [(write_phantom_member, (folder, seed, n)) for n in range(n_phantoms)]
-    for name, count in n_completed.items():
-        jobs += [(_completed_member, (folder, data, seed, name, n)) for n in range(count)]
+    jobs += [(_completed_member, (folder, data, seed, n)) for n in range(n_completed)]
+    jobs += [(_labelled_member, (folder, data, seed, n)) for n in range(n_labelled)]
     with ProcessPoolExecutor(workers) as executor:
         for task in [executor.submit(job, *arguments) for job, arguments in jobs]:
             task.result()
     return len(list(folder.glob("*.json")))
 
 
-def _write(folder: Path, kind: str, name: str, labels: np.ndarray, ct: np.ndarray | None = None) -> None:
+def _write(
+    folder: Path,
+    kind: str,
+    name: str,
+    labels: np.ndarray,
+    ct: np.ndarray | None = None,
+    *,
+    texture: np.ndarray | None = None,
+    sources: Sequence[str] = (),
+) -> None:
     classes = class_of_tissue()[labels]
     rng = np.random.default_rng(len(name))
     centres = {}
@@ -97,15 +127,11 @@ def _write(folder: Path, kind: str, name: str, labels: np.ndarray, ct: np.ndarra
     centres["0"] = body[rng.choice(len(body), min(CENTRES_PER_CLASS, len(body)), replace=False)].astype(np.int16)
     entry = folder / f"{kind}-{name}.json"
     np.save(entry.with_suffix(".labels.npy"), labels)
-    if ct is not None:
-        np.save(entry.with_suffix(".ct.npy"), ct)
+    for suffix, array in ((".ct.npy", ct), (".texture.npy", texture)):
+        if array is not None:
+            np.save(entry.with_suffix(suffix), array)
     np.savez(entry.with_suffix(".centres.npz"), **centres)  # type: ignore[arg-type]  # savez names its own options
-    entry.write_text(json.dumps({"kind": kind, "name": name}))
-
-
-def _to_ras(array: np.ndarray) -> np.ndarray:
-    """Turn a (left, back, head) array into (right, front, head), or back."""
-    return np.ascontiguousarray(array[::-1, ::-1])
+    entry.write_text(json.dumps({"kind": kind, "name": name, "sources": list(sources)}))
 
 
 def write_phantom_member(folder: Path, seed: int, n: int) -> None:
@@ -118,103 +144,30 @@ def write_phantom_member(folder: Path, seed: int, n: int) -> None:
     x = np.arange(-190 - margin, 190 + margin, SPACING_MM)
     y = np.arange(-150 - margin / 2, 130 + margin / 2, SPACING_MM)
     labels = paint(phantom, x, y, np.arange(-315, 345, SPACING_MM))
-    _write(folder, "phantom", f"{n:04d}", _to_ras(labels))
+    _write(folder, "phantom", f"{n:04d}", to_ras(labels))
 
 
-def _load(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
-    scan = read(path).reoriented("RAS")
-    return scan.array, scan.grid.spacing_mm
-
-
-def _nearest(labels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    picks = [
-        np.rint(np.arange(0, n * s, SPACING_MM) / s).astype(int).clip(0, n - 1)
-        for n, s in zip(labels.shape, spacing, strict=True)
-    ]
-    picked: np.ndarray = labels[np.ix_(*picks)]
-    return picked
-
-
-def _names(data: Path) -> dict[int, str]:
-    table = json.loads((data / "label_names.json").read_text())["id_to_name"]
-    return {int(key): name for key, name in table.items()}
-
-
-def label_map_of(data: Path, name: str) -> LabelMap:
-    """Read one of the label maps as tissues on the pool's grid, with its body outline."""
-    folder = "phantoms" if name.startswith("hra") else "labelmaps"
-    labels, spacing = _load(data / folder / f"{name}_labels.nii.gz")
-    labels = _to_ras(_nearest(labels, spacing))  # stored RAS → (left, back, head)
-    painted, known = as_tissues(labels, _names(data), SPACING_MM)
-    if name.startswith("spl"):
-        body = hull_of_slices(labels > 0, 14.0, SPACING_MM)
-        known |= {"stomach", "duodenum", "colon", "small_bowel"}
-    else:
-        body = ndimage.binary_fill_holes(labels > 0)
-    return LabelMap(painted, known, body, SPACING_MM)
-
-
-def _completed_member(folder: Path, data: Path, seed: int, name: str, n: int) -> None:
-    if (folder / f"completed-{name}-{n:03d}.json").exists():
+def _completed_member(folder: Path, data: Path, seed: int, n: int) -> None:
+    if (folder / f"completed-{n:03d}.json").exists():
         return
-    rng = np.random.default_rng([seed, 2, len(name), n])
-    sex = "female" if "female" in name else "male" if name in ("hra-male", "cort-prostate") else None
-    labels = complete(label_map_of(data, name), draw_phantom(rng, sex=sex, conditions=()), rng)
-    _write(folder, "completed", f"{name}-{n:03d}", _to_ras(labels))
+    drawn = draw_anatomy(data, np.random.default_rng([seed, 2, n]))
+    texture = to_ras(drawn.texture_hu)
+    _write(folder, "completed", f"{n:03d}", to_ras(drawn.tissues), texture=texture, sources=drawn.sources)
 
 
-def _real_members(folder: Path, data: Path) -> None:
-    if (folder / "labelled-ts-example.json").exists():
+def _labelled_member(folder: Path, data: Path, seed: int, n: int) -> None:
+    if (folder / f"labelled-ts-example-{n:02d}.json").exists():
         return
-    ct, _ = _load(data / "torso_ct" / "ts-example_ct.nii.gz")
-    labels, _ = _load(data / "labelmaps" / "ts-example_labels.nii.gz")
-    painted, _ = as_tissues(labels, _names(data), SPACING_MM)
-    _write(folder, "labelled", "ts-example", _fill_by_hu(painted, ct), ct.astype(np.int16))
-    for name, file in UNLABELLED.items():
-        ct = _ct_on_grid(data / "torso_ct" / file)
-        _write(folder, "torso", name, _partial_labels(ct), ct)
+    rng = np.random.default_rng([seed, 3, n])
+    labels, ct = labelled_scan(data) if n == 0 else deformed_scan(data, rng)
+    _write(folder, "labelled", f"ts-example-{n:02d}", labels, ct, sources=("ts-example",))
 
 
-UNLABELLED = {
-    "crlm-1004": "crlm-1004_ct.nii.gz",
-    "lidc-0314": "lidc-0314_ct_2p5mm.nii.gz",
-    "nsclc-r01-001": "nsclc-r01-001_ct_2mm.nii.gz",
-    "4dlung-113": "4dlung-113_ct.nii.gz",
-}
-
-
-def _ct_on_grid(path: Path) -> np.ndarray:
-    ct, spacing = _load(path)
-    sigma = [max(0.0, 0.35 * (SPACING_MM / s - 1)) for s in spacing]
-    smooth = ndimage.gaussian_filter(ct.astype(np.float32), sigma)
-    zoomed = ndimage.zoom(smooth, [s / SPACING_MM for s in spacing], order=1, mode="nearest")
-    return np.rint(zoomed).astype(np.int16)
-
-
-def body_mask(ct: np.ndarray) -> np.ndarray:
-    """Return the largest thing denser than -400 HU, opened by two voxels and filled slice by slice."""
-    dense = ndimage.binary_opening(ct > -400, iterations=1)
-    parts, n = ndimage.label(dense)
-    if n == 0:
-        return dense
-    counts = np.bincount(parts.ravel())
-    counts[0] = 0
-    body: np.ndarray = parts == counts.argmax()
-    for k in range(body.shape[2]):
-        body[:, :, k] = ndimage.binary_fill_holes(body[:, :, k])
-    return body
-
-
-def _fill_by_hu(painted: np.ndarray, ct: np.ndarray) -> np.ndarray:
-    """Name what the label map leaves open inside the body by its HU: gas, fat, soft tissue, bone."""
-    body = body_mask(ct)
-    out = painted.copy()
-    free = (painted == 0) & body
-    out[free] = tissue_id("muscle")
-    out[free & (ct < -30)] = tissue_id("visceral_fat")
-    out[free & (ct < -300)] = tissue_id("bronchus")
-    out[free & (ct > 200)] = tissue_id("unknown_bone")
-    return out
+def _torso_members(folder: Path, data: Path) -> None:
+    for name in UNLABELLED:
+        if not (folder / f"torso-{name}.json").exists():
+            ct = scan_on_grid(data, name)
+            _write(folder, "torso", name, _partial_labels(ct), ct, sources=(name,))
 
 
 def _partial_labels(ct: np.ndarray) -> np.ndarray:
@@ -234,7 +187,7 @@ def _partial_labels(ct: np.ndarray) -> np.ndarray:
 
 
 def remaining(members: list[Member], without: Sequence[str]) -> list[Member]:
-    """Return the members that are left when some are taken out, by kind or by the beginning of their names.
+    """Return the members that are left when some are taken out, by kind, beginning of the name, or source.
 
     Raises
     ------
@@ -252,7 +205,7 @@ def remaining(members: list[Member], without: Sequence[str]) -> list[Member]:
 
 
 def _is_of(member: Member, word: str) -> bool:
-    return member.kind == word or member.name.startswith(word)
+    return member.kind == word or member.name.startswith(word) or word in member.sources
 
 
 def by_kind(members: list[Member]) -> dict[str, list[Member]]:

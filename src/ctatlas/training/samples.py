@@ -14,11 +14,14 @@ from scipy import ndimage
 from ctatlas.synthesis.intensities import Intensities, draw_intensities
 from ctatlas.synthesis.tables import tissues
 from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes
-from ctatlas.training.pool import SPACING_MM, Member
+from ctatlas.training.pool import Member
+from ctatlas.training.scanning import scanned
+from ctatlas.training.scans import SPACING_MM
 
 GRID_MM = 4.0
 SOURCE_SHARES = {"phantom": 0.28, "completed": 0.32, "labelled": 0.30, "torso": 0.10}
 ELASTIC_MM = ((85.0, 6.0), (50.0, 4.0), (28.0, 2.3))
+REAL_TEXTURE = (0.6, 1.2)  # strength
 CHANNELS = ((-200.0, 300.0, 50.0, 100.0), (-1000.0, 1000.0, 0.0, 500.0))  # clip low, clip high, subtract, divide
 
 
@@ -46,9 +49,9 @@ def draw_sample(
     box, local = _box(member.labels.shape, points)
     labels = np.asarray(member.labels[box])
     target = class_of_tissue()[ndimage.map_coordinates(labels, local, order=0, mode="constant", cval=0)]
-    image = None if member.ct is None else np.asarray(member.ct[box])
-    hu = _brightness(rng, labels, image, local, own=member.kind == "torso")
-    hu = _scan(rng, hu, real=member.ct is not None)
+    image, texture = (None if a is None else np.asarray(a[box]) for a in (member.ct, member.texture))
+    hu = _brightness(rng, labels, image, texture, local, own=member.kind == "torso")
+    hu = scanned(rng, hu, GRID_MM, real=member.ct is not None)
     hu, target = _field_of_view(rng, hu, target)
     return Sample(to_channels(hu), target)
 
@@ -127,9 +130,18 @@ def _box(shape: tuple[int, ...], points: np.ndarray) -> tuple[tuple[slice, ...],
 
 
 def _brightness(
-    rng: np.random.Generator, labels: np.ndarray, image: np.ndarray | None, points: np.ndarray, *, own: bool
+    rng: np.random.Generator,
+    labels: np.ndarray,
+    image: np.ndarray | None,
+    real_texture: np.ndarray | None,
+    points: np.ndarray,
+    *,
+    own: bool,
 ) -> np.ndarray:
-    """Return the HU of the patch: the image as it is (`own`), the image in another phase, or all drawn."""
+    """Return the HU of the patch: the image as it is (`own`), the image in another phase, or all drawn.
+
+    A drawn patch takes its texture from `real_texture`, in HU beside each tissue's mean, where that is not 0.
+    """
     if own and image is not None:
         return _linear(image, points)
     intensities = draw_intensities(rng)
@@ -140,13 +152,21 @@ def _brightness(
         return _linear(hu, points)
     hu = np.array(intensities.hu, dtype=np.float32)[labels]
     texture = np.array(intensities.texture_hu, dtype=np.float32)[labels]
-    hu = hu + texture * rng.standard_normal(labels.shape, dtype=np.float32) * 0.8
+    hu = hu + _texture(rng, texture, real_texture)
     patch = _linear(hu, points)
     size = patch.shape[0]
     for sd in (14.0, 10.0):
         knots = rng.normal(0, sd * rng.random() / 2, (6, 6, 6)).astype(np.float32)
         patch += np.where(patch > -300, _upsampled(knots, size, size * GRID_MM / 3), 0)
     return patch
+
+
+def _texture(rng: np.random.Generator, sd_hu: np.ndarray, real: np.ndarray | None) -> np.ndarray:
+    drawn = sd_hu * rng.standard_normal(sd_hu.shape, dtype=np.float32) * np.float32(0.8)
+    if real is None:
+        return drawn
+    seen = real * np.float32(rng.uniform(*REAL_TEXTURE))
+    return np.where(real == 0, drawn, seen)
 
 
 def _recolour(rng: np.random.Generator, intensities: Intensities) -> np.ndarray:
@@ -182,18 +202,6 @@ def _linear(image: np.ndarray, points: np.ndarray) -> np.ndarray:
         image.astype(np.float32, copy=False), points, order=1, mode="constant", cval=-1000.0, output=np.float32
     )
     return sampled
-
-
-def _scan(rng: np.random.Generator, hu: np.ndarray, *, real: bool) -> np.ndarray:
-    """Blur and add noise."""
-    sigma = rng.uniform(0, 0.65)
-    if rng.random() < 0.25:  # thick slices
-        hu = ndimage.gaussian_filter1d(hu, rng.uniform(0.3, 0.9), axis=2)
-    if sigma > 0.25:
-        hu = ndimage.gaussian_filter(hu, sigma, truncate=2.5)
-    noise = np.exp(rng.uniform(np.log(2), np.log(25))) * (0.5 if real else 1.0)
-    noisy: np.ndarray = hu + noise * rng.standard_normal(hu.shape, dtype=np.float32)
-    return noisy
 
 
 def _field_of_view(rng: np.random.Generator, hu: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

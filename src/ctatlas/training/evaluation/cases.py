@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,20 +12,20 @@ from ctatlas.anatomy import label_set, structures
 from ctatlas.synthesis.cases import draw_case, make_case, structure_ids
 from ctatlas.synthesis.imaging import draw_scanner, render
 from ctatlas.synthesis.intensities import draw_intensities
-from ctatlas.synthesis.label_maps import complete
-from ctatlas.synthesis.phantom import draw_phantom
+from ctatlas.synthesis.tables import tissue_id
 from ctatlas.training.evaluation.store import Store
-from ctatlas.training.pool import SPACING_MM, label_map_of
+from ctatlas.training.label_map_members import draw_anatomy
+from ctatlas.training.scans import SPACING_MM
 from ctatlas.volume import Grid, ScanFacts, Segmentation, Volume, read
 
 UNSEEN_SEED = 90_001  # shipped networks are trained with seeds below 1000
 PHANTOM_SHAPE = (192, 192, 112)
-# Each label map, and what it does not tell apart.
-MAPS: Mapping[str, frozenset[str]] = {
-    "hra-male": frozenset(),
-    "hra-female": frozenset(),
-    "spl-abdomen": frozenset(("colon", "small_bowel", "stomach", "duodenum", "rectum")),
-    "cort-prostate": frozenset(),
+MAPS = (("hra-male",), ("hra-female", "spl-abdomen"), ("spl-abdomen",), ("hra-male", "cort-prostate"))
+# What is not known of a scan in which a tissue may be one of several.
+UNTOLD = {
+    "unknown_bowel": ("colon", "small_bowel", "rectum"),
+    "unknown_stomach": ("stomach", "duodenum"),
+    "unknown_prostate": ("prostate",),
 }
 REAL = {
     "lidc-0001": ("lidc-0001_ct_1p5mm.nii.gz", "lidc-0001_labels_1p5mm.nii.gz"),
@@ -74,26 +74,26 @@ def phantom(store: Store, number: int, phase: str | None = None) -> Case:
 
 
 def label_maps(store: Store, data: Path, n: int) -> Iterator[Case]:
-    """Yield `n` label maps in turn, completed by people, and seen in phases and noise, that no training run draws."""
-    for number in range(n):
-        name = list(MAPS)[number % len(MAPS)]
-        yield label_map(store, data, name, number)
+    """Yield `n` anatomies from label maps whose people, deformation, phase and noise no training run draws."""
+    return (label_map(store, data, MAPS[number % len(MAPS)], number) for number in range(n))
 
 
-def label_map(store: Store, data: Path, name: str, number: int) -> Case:
-    """Return an unseen completion of a label map, on the pool's 3 mm grid."""
+def label_map(store: Store, data: Path, maps: Sequence[str], number: int) -> Case:
+    """Return an unseen anatomy from label maps, on the pool's 3 mm grid."""
+    name = "+".join(maps)
 
     def make() -> tuple[Volume, Segmentation]:
         rng = np.random.default_rng([UNSEEN_SEED, number])
-        sex = "female" if "female" in name else None if name.startswith("spl") else "male"
-        tissues = complete(label_map_of(data, name), draw_phantom(rng, sex=sex, conditions=()), rng)
+        drawn = draw_anatomy(data, rng, maps)
         scanner, spacing = draw_scanner(rng), (SPACING_MM,) * 3
-        image = render(tissues, draw_intensities(rng, randomise=False, spread=1.0), scanner, spacing)
+        intensities = draw_intensities(rng, randomise=False, spread=1.0)
+        image = render(drawn.tissues, intensities, scanner, spacing, texture=drawn.texture_hu)
         grid = Grid(image.shape, np.diag([-SPACING_MM, -SPACING_MM, SPACING_MM, 1.0]))
         ids, names = structure_ids()
-        told = {number: structure for number, structure in names.items() if structure not in MAPS[name]}
+        untold = {s for tissue, several in UNTOLD.items() if tissue_id(tissue) in drawn.tissues for s in several}
+        told = {number: structure for number, structure in names.items() if structure not in untold}
         return Volume(image, grid, ScanFacts(source=name, modality="CT")), Segmentation.from_labels(
-            grid, np.asfortranarray(ids[tissues]), told
+            grid, np.asfortranarray(ids[drawn.tissues]), told
         )
 
     return _kept(store, {"map": name, "number": [UNSEEN_SEED, number]}, make, "label map", f"{name}-{number}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ctatlas.measure.overlap import dice
 from ctatlas.synthesis.cases import structure_ids
-from ctatlas.synthesis.label_maps import fit
+from ctatlas.synthesis.landmarks import fit
 from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
 from ctatlas.training.evaluation.cases import UNSEEN_SEED, Case

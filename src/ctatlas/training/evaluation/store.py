@@ -15,8 +15,13 @@ from ctatlas.atomic import whole_file
 from ctatlas.hashing import sha256_file, sha256_json
 
 # Whose code and tables decide what is drawn.
-SYNTHESIS = "ctatlas.synthesis"
-MODULES = ("ctatlas.training.pool", "ctatlas.training.evaluation.cases", "ctatlas.training.evaluation.position")
+SYNTHESIS, TRAINING = "ctatlas.synthesis", "ctatlas.training"
+MODULES = (
+    "ctatlas.training.label_map_members",
+    "ctatlas.training.scans",
+    "ctatlas.training.evaluation.cases",
+    "ctatlas.training.evaluation.position",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ def drawing_code() -> str:
     """Hash the code and the tables that draw: what was kept by other code is not found again."""
     synthesis = _file(SYNTHESIS).parent
     drawing = sorted(path for path in synthesis.rglob("*") if path.suffix in (".py", ".csv", ".toml"))
-    return sha256_json([[path.name, sha256_file(path)] for path in [*drawing, *map(_file, MODULES)]])
+    maps = sorted((_file(TRAINING).parent / "data").glob("label_map*.csv"))
+    return sha256_json([[path.name, sha256_file(path)] for path in [*drawing, *map(_file, MODULES), *maps]])
 
 
 def _file(module: str) -> Path:
