@@ -6,23 +6,22 @@ Everything lies on 3 mm grids in RAS order and is written once, as plain .npy fi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from ctatlas.errors import ModelError
 from ctatlas.synthesis.fitting import fitted
 from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
-from ctatlas.synthesis.tables import tissue_id
-from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes
+from ctatlas.training.classes import class_of_tissue, key_of_tables, trained_classes
 from ctatlas.training.label_map_members import deformed_scan, draw_anatomy, labelled_scan
-from ctatlas.training.scans import SPACING_MM, UNLABELLED, body_mask, scan_on_grid, to_ras
+from ctatlas.training.scans import SPACING_MM, UNLABELLED, scan_on_grid, to_ras
+from ctatlas.training.torsos import fields_of_view, partial_labels
 
 CENTRES_PER_CLASS = 1500
 
@@ -35,7 +34,7 @@ class Member:
     ----------
     kind, name : str
     labels : (right, front, head) uint8
-        Tissue ids.
+        Tissue ids, or codes of a target (see `classes`).
     ct : (right, front, head) int16, optional
         HU; None where the image is drawn anew for every sample.
     centres : dict
@@ -44,27 +43,39 @@ class Member:
         What real scans show beside the mean of each tissue, HU.
     sources : tuple of str
         The label maps and scans that it is made of.
+    codes : (256,) uint8
+        Look-up from labels to the codes of a target.
     """
 
     kind: str
     name: str
     labels: np.ndarray
     ct: np.ndarray | None
-    centres: dict[int, np.ndarray]
+    centres: dict[int, np.ndarray] = field(default_factory=dict)
     texture: np.ndarray | None = None
     sources: tuple[str, ...] = ()
+    codes: np.ndarray = field(default_factory=class_of_tissue)
 
 
 def load_pool(folder: Path) -> list[Member]:
-    """Open every member of a pool without reading the voxels into memory."""
+    """Open every member of a pool without reading the voxels into memory.
+
+    Raises
+    ------
+    ModelError
+        When a member was written with other tables of tissues or classes, so that its numbers mean something else.
+    """
     members = []
     for entry in sorted(folder.glob("*.json")):
         facts = json.loads(entry.read_text())
+        if facts.get("tables") != key_of_tables():
+            raise ModelError(f"{entry}: made with other tables of tissues or classes; delete the pool to build it anew")
         labels = np.load(entry.with_suffix(".labels.npy"), mmap_mode="r")
         ct, texture = (_mapped(entry.with_suffix(suffix)) for suffix in (".ct.npy", ".texture.npy"))
         with np.load(entry.with_suffix(".centres.npz")) as stored:
             centres = {int(key): stored[key] for key in stored}
-        members.append(Member(facts["kind"], facts["name"], labels, ct, centres, texture, tuple(facts["sources"])))
+        sources, codes = tuple(facts["sources"]), CODES[facts["labels"]]()
+        members.append(Member(facts["kind"], facts["name"], labels, ct, centres, texture, sources, codes))
     return members
 
 
@@ -95,7 +106,9 @@ def build_pool(
         Processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(_torso_members, (folder, data))]
+    jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
+        (_torso_member, (folder, data, name)) for name in UNLABELLED
+    ]
     jobs += [(write_phantom_member, (folder, seed, n)) for n in range(n_phantoms)]
     jobs += [(_completed_member, (folder, data, seed, n)) for n in range(n_completed)]
     jobs += [(_labelled_member, (folder, data, seed, n)) for n in range(n_labelled)]
@@ -105,33 +118,58 @@ def build_pool(
     return len(list(folder.glob("*.json")))
 
 
-def _write(
+def write_member(
     folder: Path,
-    kind: str,
-    name: str,
-    labels: np.ndarray,
-    ct: np.ndarray | None = None,
+    member: Member,
     *,
-    texture: np.ndarray | None = None,
-    sources: Sequence[str] = (),
+    labels_are: str = "tissues",
+    centred: bool = True,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    classes = class_of_tissue()[labels]
-    rng = np.random.default_rng(len(name))
-    centres = {}
-    for channel in [c.channel for c in trained_classes()[1:]]:
-        voxels = np.argwhere(classes == channel)
-        if len(voxels):
-            chosen = rng.choice(len(voxels), min(CENTRES_PER_CLASS, len(voxels)), replace=False)
-            centres[str(channel)] = voxels[chosen].astype(np.int16)
-    body = np.argwhere(labels[::4, ::4, ::4] > 0) * 4
-    centres["0"] = body[rng.choice(len(body), min(CENTRES_PER_CLASS, len(body)), replace=False)].astype(np.int16)
-    entry = folder / f"{kind}-{name}.json"
-    np.save(entry.with_suffix(".labels.npy"), labels)
-    for suffix, array in ((".ct.npy", ct), (".texture.npy", texture)):
+    """Write one anatomy into a pool; its centres are drawn here.
+
+    Parameters
+    ----------
+    folder : Path
+    member : Member
+    labels_are : str
+        Key of `CODES`: tissues, or codes of a target.
+    centred : bool
+        Whether patches are centred on classes; else anywhere in the body.
+    facts : mapping, optional
+        What else is worth keeping about it.
+    """
+    entry = folder / f"{member.kind}-{member.name}.json"
+    classes = CODES[labels_are]()[member.labels] if centred else np.zeros(1, np.uint8)
+    np.save(entry.with_suffix(".labels.npy"), member.labels)
+    for suffix, array in ((".ct.npy", member.ct), (".texture.npy", member.texture)):
         if array is not None:
             np.save(entry.with_suffix(suffix), array)
+    centres = _drawn_centres(member, classes)
     np.savez(entry.with_suffix(".centres.npz"), **centres)  # type: ignore[arg-type]  # savez names its own options
-    entry.write_text(json.dumps({"kind": kind, "name": name, "sources": list(sources)}))
+    known = {"kind": member.kind, "name": member.name, "sources": list(member.sources)}
+    known |= {"labels": labels_are, "tables": key_of_tables()}
+    entry.write_text(json.dumps(known | dict(facts or {}), indent=1))
+
+
+def _drawn_centres(member: Member, classes: np.ndarray) -> dict[str, np.ndarray]:
+    """Draw voxels of every channel among classes, and of the body."""
+    rng = np.random.default_rng(len(member.name))
+    places = {"0": np.argwhere(member.labels[::4, ::4, ::4] > 0) * 4}
+    places |= {str(each.channel): np.argwhere(classes == each.channel) for each in trained_classes()[1:]}
+    return {
+        key: voxels[rng.choice(len(voxels), min(CENTRES_PER_CLASS, len(voxels)), replace=False)].astype(np.int16)
+        for key, voxels in places.items()
+        if len(voxels)
+    }
+
+
+def _codes_themselves() -> np.ndarray:
+    return np.arange(256, dtype=np.uint8)
+
+
+CODES: Mapping[str, Callable[[], np.ndarray]] = {"tissues": class_of_tissue, "codes": _codes_themselves}
+"""How labels become the codes of a target."""
 
 
 def write_phantom_member(folder: Path, seed: int, n: int) -> None:
@@ -144,7 +182,7 @@ def write_phantom_member(folder: Path, seed: int, n: int) -> None:
     x = np.arange(-190 - margin, 190 + margin, SPACING_MM)
     y = np.arange(-150 - margin / 2, 130 + margin / 2, SPACING_MM)
     labels = paint(phantom, x, y, np.arange(-315, 345, SPACING_MM))
-    _write(folder, "phantom", f"{n:04d}", to_ras(labels))
+    write_member(folder, Member("phantom", f"{n:04d}", to_ras(labels), None))
 
 
 def _completed_member(folder: Path, data: Path, seed: int, n: int) -> None:
@@ -152,7 +190,8 @@ def _completed_member(folder: Path, data: Path, seed: int, n: int) -> None:
         return
     drawn = draw_anatomy(data, np.random.default_rng([seed, 2, n]))
     texture = to_ras(drawn.texture_hu)
-    _write(folder, "completed", f"{n:03d}", to_ras(drawn.tissues), texture=texture, sources=drawn.sources)
+    tissues = to_ras(drawn.tissues)
+    write_member(folder, Member("completed", f"{n:03d}", tissues, None, texture=texture, sources=drawn.sources))
 
 
 def _labelled_member(folder: Path, data: Path, seed: int, n: int) -> None:
@@ -160,30 +199,15 @@ def _labelled_member(folder: Path, data: Path, seed: int, n: int) -> None:
         return
     rng = np.random.default_rng([seed, 3, n])
     labels, ct = labelled_scan(data) if n == 0 else deformed_scan(data, rng)
-    _write(folder, "labelled", f"ts-example-{n:02d}", labels, ct, sources=("ts-example",))
+    write_member(folder, Member("labelled", f"ts-example-{n:02d}", labels, ct, sources=("ts-example",)))
 
 
-def _torso_members(folder: Path, data: Path) -> None:
-    for name in UNLABELLED:
-        if not (folder / f"torso-{name}.json").exists():
-            ct = scan_on_grid(data, name)
-            _write(folder, "torso", name, _partial_labels(ct), ct, sources=(name,))
-
-
-def _partial_labels(ct: np.ndarray) -> np.ndarray:
-    """Label only what HU decides without learning: air outside, fat, the inside of the lungs; the rest is ignored."""
-    body = body_mask(ct)
-    labels = np.full(ct.shape, IGNORED, dtype=np.uint8)
-    labels[~ndimage.binary_dilation(body)] = tissue_id("air")
-    fat = ndimage.binary_erosion((ct > -150) & (ct < -50)) & body
-    labels[fat] = tissue_id("visceral_fat")
-    air = ndimage.binary_erosion((ct < -600) & (ct > -960) & body, iterations=2)
-    parts, n = ndimage.label(air)
-    for part in range(1, n + 1):
-        here = parts == part
-        if here.sum() * SPACING_MM**3 > 200_000:
-            labels[here] = tissue_id("lung_left")
-    return labels
+def _torso_member(folder: Path, data: Path, name: str) -> None:
+    if (folder / f"torso-{name}.json").exists():
+        return
+    ct = scan_on_grid(data, name)
+    labels = partial_labels(ct, SPACING_MM, fields_of_view()[name])
+    write_member(folder, Member("torso", name, labels, ct, sources=(name,)), labels_are="codes", centred=False)
 
 
 def remaining(members: list[Member], without: Sequence[str]) -> list[Member]:

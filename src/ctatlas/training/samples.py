@@ -13,13 +13,14 @@ from scipy import ndimage
 
 from ctatlas.synthesis.intensities import Intensities, draw_intensities
 from ctatlas.synthesis.tables import tissues
-from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes
+from ctatlas.training.classes import IGNORED, trained_classes
 from ctatlas.training.pool import Member
 from ctatlas.training.scanning import scanned
 from ctatlas.training.scans import SPACING_MM
 
 GRID_MM = 4.0
-SOURCE_SHARES = {"phantom": 0.28, "completed": 0.32, "labelled": 0.30, "torso": 0.10}
+SOURCE_SHARES = {"phantom": 0.28, "completed": 0.32, "labelled": 0.30, "torso": 0.10, "pseudo": 0.20}
+REAL_AS_IT_IS = ("torso", "pseudo")  # what is not labelled can't be coloured anew
 ELASTIC_MM = ((85.0, 6.0), (50.0, 4.0), (28.0, 2.3))
 REAL_TEXTURE = (0.6, 1.2)  # strength
 CHANNELS = ((-200.0, 300.0, 50.0, 100.0), (-1000.0, 1000.0, 0.0, 500.0))  # clip low, clip high, subtract, divide
@@ -27,7 +28,7 @@ CHANNELS = ((-200.0, 300.0, 50.0, 100.0), (-1000.0, 1000.0, 0.0, 500.0))  # clip
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Inputs (2, n, n, n) float32 and the class of every voxel (n, n, n) uint8; 255 is not judged."""
+    """Inputs (2, n, n, n) float32, and (n, n, n) uint8 what every voxel is, or may be: codes of `classes`."""
 
     inputs: np.ndarray
     target: np.ndarray
@@ -48,9 +49,9 @@ def draw_sample(
     points = _points(rng, _centre(rng, member), size)
     box, local = _box(member.labels.shape, points)
     labels = np.asarray(member.labels[box])
-    target = class_of_tissue()[ndimage.map_coordinates(labels, local, order=0, mode="constant", cval=0)]
+    target = member.codes[ndimage.map_coordinates(labels, local, order=0, mode="constant", cval=0)]
     image, texture = (None if a is None else np.asarray(a[box]) for a in (member.ct, member.texture))
-    hu = _brightness(rng, labels, image, texture, local, own=member.kind == "torso")
+    hu = _brightness(rng, labels, image, texture, local, own=member.kind in REAL_AS_IT_IS)
     hu = scanned(rng, hu, GRID_MM, real=member.ct is not None)
     hu, target = _field_of_view(rng, hu, target)
     return Sample(to_channels(hu), target)
