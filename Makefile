@@ -13,7 +13,7 @@ DEV    := .venv/bin
 LIGHT  := .venv-light/bin
 WHEEL  := build/wheel-env/bin
 
-.PHONY: demo test oracles check lint format docs pictures soak bench train-base light-size clean help
+.PHONY: demo test oracles check lint format docs pictures soak bench train-base base-figures light-size clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
@@ -60,6 +60,20 @@ bench: .venv/.ready ## every script in benchmarks/ → build/*.json
 
 train-base: .venv/.ready ## train the bundled model, from where it stopped
 	$(DEV)/python -m ctatlas.training.base runs/base $(DATA) $(ARGS)
+
+MODEL    ?= ctatlas/base
+# A model trained without ts-example; without one, that scan is not measured
+HELD_OUT ?=
+base-figures: .venv/.ready ## measure the bundled model, or MODEL, and bring its page of the manual up to date
+	mkdir -p build
+	$(DEV)/python benchmarks/base_model.py build/base_model.json --model $(MODEL) --held-out "$(HELD_OUT)" --data $(DATA) \
+	  --markdown build/base_model.md --aims build/base_model_aims.md
+	$(DEV)/python benchmarks/base_model_robustness.py build/base_model_robustness.json --model $(MODEL) \
+	  --held-out "$(HELD_OUT)" --data $(DATA) --markdown build/base_model_robustness.md
+	$(DEV)/python benchmarks/base_model_speed.py build/base_model_speed.json --model $(MODEL) \
+	  --backend default --backend onnxruntime --markdown build/base_model_speed.md
+	$(DEV)/python scripts/make_docs_base_model.py build/base_model.json --data $(DATA)
+	$(DEV)/python scripts/paste_tables.py docs/base-model-evaluation.md build
 
 light-size: build/wheel-env/.ready ## what the light install takes, from a wheel, and that it segments without torch
 	$(WHEEL)/python scripts/install_size.py --at-most-mb 800 --without torch

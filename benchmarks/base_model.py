@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from ctatlas.atomic import whole_file
+from ctatlas.training.evaluation.aims import aims_table
 from ctatlas.training.evaluation.cases import Case, label_maps, phantoms, real
 from ctatlas.training.evaluation.figures import overall, summary, table
 from ctatlas.training.evaluation.position import position_dice
@@ -45,6 +46,7 @@ def main(
     n_label_maps: Annotated[int, typer.Option("--label-maps")] = 8,
     folder: Annotated[Path, typer.Option("--store", help="Keeps drawn cases.")] = Path("build/evaluation"),
     table_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table for the docs here.")] = None,
+    aims_file: Annotated[Path | None, typer.Option("--aims", help="Write aims and what is reached here.")] = None,
 ) -> None:
     """Score the model and print a table."""
     store, models = Store(folder), model or ["ctatlas/base"]
@@ -66,8 +68,10 @@ def main(
         file.write((json.dumps(told, indent=1) + "\n").encode())
     if table_file:
         table_file.write_text(table(figures), encoding="utf-8")
+    if aims_file:
+        aims_file.write_text(aims_table(figures), encoding="utf-8")
     typer.echo(table(figures))
-    typer.echo(json.dumps(told["mean_dice"]))
+    typer.echo(aims_table(figures))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure what each source of anatomies adds: `python benchmarks/ablation.py OUT.json RUNS DATA [--steps N]`.
+"""Measure what each source of anatomies adds: `python -m ctatlas.training.ablation OUT.json RUNS DATA`.
 
 Small models are trained on the pool of RUNS, each with one source left out and one with all; none of them sees
 `ts-example`, so that it is an unseen real CT for all. They are scored on unseen phantoms, unseen label-map CTs and
@@ -15,11 +15,13 @@ from typing import Annotated, Any
 import typer
 
 from ctatlas.atomic import whole_file
+from ctatlas.training.card import card_text
 from ctatlas.training.evaluation.cases import label_maps, phantoms, real
 from ctatlas.training.evaluation.figures import FOURTEEN, overall, summary
 from ctatlas.training.evaluation.position import position_dice
 from ctatlas.training.evaluation.scores import find, score
 from ctatlas.training.evaluation.store import Store
+from ctatlas.training.export import export, load_averaged
 from ctatlas.training.loop import TrainConfig, train
 from ctatlas.training.pool import by_kind, load_pool, remaining
 
@@ -62,9 +64,6 @@ def main(
 
 def trained(folder: Path, pool: Path, config: TrainConfig, workers: int) -> str:
     """Train a model, or go on with it, and write it as a folder that can be asked."""
-    from ctatlas.training.card import card_text
-    from ctatlas.training.export import export, load_averaged
-
     train(pool, folder, config, workers=workers)
     export(load_averaged(folder / "checkpoint.pt", config.widths), folder / "base.onnx")
     training = {"steps": config.steps, "seed": config.seed, "without": list(config.without)}
