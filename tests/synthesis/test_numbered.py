@@ -11,7 +11,7 @@ from ctatlas.synthesis.numbered import LEVELS, numbered_bones
 
 @pytest.fixture(scope="module")
 def case() -> PhantomCase:
-    plan = draw_case(3, 1, shape=(91, 75, 121))
+    plan = draw_case(3, 1, shape=(91, 75, 121), conditions=(), exact=False)
     spacing = (4.2, 4.0, 4.5)
     first = tuple(-step * (n - 1) / 2 for step, n in zip(spacing, plan.shape, strict=True))
     return make_case(replace(plan, spacing_mm=spacing, first_voxel_mm=(first[0], first[1], first[2])))

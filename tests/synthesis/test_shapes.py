@@ -29,6 +29,13 @@ def test_straight_tube_has_the_volume_of_a_capsule():
     assert volume(shape) == pytest.approx(np.pi * 81 * 50 + 4 / 3 * np.pi * 729, rel=0.01)
 
 
+def test_a_flat_tube_is_thinner_from_front_to_back():
+    round_tube = Tube(((0.0, 0.0, 0.0), (30.0, 0.0, 40.0)), (9.0, 9.0))
+    flat = Tube(round_tube.points, round_tube.radii, 0.6)
+    assert volume(flat) == pytest.approx(0.6 * volume(round_tube), rel=0.01)
+    assert flat.bounds()[1][1] == pytest.approx(0.6 * 9)
+
+
 def test_drum_has_the_volume_of_a_cylinder():
     assert volume(Drum((0.0, 0.0, 0.5), 22.0, 16.0, 12.5)) == pytest.approx(np.pi * 22 * 16 * 25, rel=0.03)
 

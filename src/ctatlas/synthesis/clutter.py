@@ -7,7 +7,7 @@ import numpy as np
 from ctatlas.synthesis.parts import Part
 from ctatlas.synthesis.shapes import Ellipsoid, Point, Tube
 
-FAT = ("visceral_fat",)
+FAT = ("visceral_fat", "retroperitoneal_fat", "mediastinal_fat")
 LOOPS_LOW, LOOPS_HIGH = np.array([-88.0, -100.0, -195.0]), np.array([88.0, -20.0, -35.0])
 
 
@@ -46,7 +46,7 @@ def small_bowel(rng: np.random.Generator) -> list[Part]:
                 wall=float(rng.uniform(2.5, 6)),
                 gas="small_bowel_gas",
                 gas_y=gas_y,
-                over=(*FAT, "small_bowel_wall"),
+                over=("visceral_fat", "small_bowel_wall"),
             )
         )
     return parts

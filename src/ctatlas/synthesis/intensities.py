@@ -128,7 +128,7 @@ def _enhancement(rng: np.random.Generator, material: Material, weights: np.ndarr
 
 
 def _couple(rng: np.random.Generator, drawn: dict[str, float], weights: np.ndarray) -> None:
-    """Tie what one bolus ties (arteries to the aorta), and lower the liver where it is fatty."""
+    """Tie what one bolus ties (arteries to the aorta), and lower liver and pancreas where they are fatty."""
     for name in ("abdominal_artery", "left_heart_blood", "pulmonary_vein"):
         drawn[name] = drawn["aorta"] + rng.normal(0, 15)
     if weights[1] > 0.5 and rng.random() < 0.35:  # late arterial: the right heart has washed out already
@@ -137,6 +137,8 @@ def _couple(rng: np.random.Generator, drawn: dict[str, float], weights: np.ndarr
     if rng.random() < 0.25:
         fatty = float(rng.uniform(5, 50))
         drawn["liver"] -= fatty
+    if rng.random() < 0.25:
+        drawn["pancreas"] -= float(rng.uniform(5, 35))
 
 
 def _contents(rng: np.random.Generator) -> dict[str, float]:

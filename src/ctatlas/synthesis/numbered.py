@@ -34,7 +34,7 @@ def numbered_bones(case: PhantomCase) -> dict[str, np.ndarray]:
     stored = case.truth.grid.orientation
     as_painted = case.truth.reoriented(PAINTED)
     back = turn_between(PAINTED, stored)
-    for whole, shapes in (("vertebrae", dict(_vertebrae())), ("ribs", dict(_ribs()))):
+    for whole, shapes in (("vertebrae", dict(_vertebrae())), ("ribs", dict(_ribs(case.plan.phantom.subject.visceral)))):
         voxels = np.nonzero(as_painted.mask(whole))
         x, y, z = _in_the_person(case, voxels)
         depths = [np.max([shape.depth(x, y, z) for shape in each], axis=0) for each in shapes.values()]
@@ -47,9 +47,9 @@ def numbered_bones(case: PhantomCase) -> dict[str, np.ndarray]:
     return masks
 
 
-def bones_by_name() -> dict[str, list[Shape]]:
-    """Return the shapes that make up each vertebra, `vertebrae_L5` first, and each rib of an upright person."""
-    return dict(_vertebrae()) | dict(_ribs())
+def bones_by_name(visceral: float = 1.0) -> dict[str, list[Shape]]:
+    """Return the shapes of each vertebra, `vertebrae_L5` first, and of each rib around a cavity of some girth."""
+    return dict(_vertebrae()) | dict(_ribs(visceral))
 
 
 def _in_the_person(case: PhantomCase, voxels: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ def _vertebrae() -> Iterator[tuple[str, list[Shape]]]:
     yield from ((name, parts[n * each : (n + 1) * each]) for n, name in enumerate(levels))
 
 
-def _ribs() -> Iterator[tuple[str, list[Shape]]]:
-    shapes = [part.shape for part in rib_cage() if part.tissue == "rib_cortex"]
+def _ribs(visceral: float) -> Iterator[tuple[str, list[Shape]]]:
+    shapes = [part.shape for part in rib_cage(visceral) if part.tissue == "rib_cortex"]
     for at, shape in enumerate(shapes):
         yield f"rib_{'right' if at % 2 else 'left'}_{at // 2 + 1}", [shape]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ctatlas.synthesis.shapes import Ellipsoid, Point, Shape, Tube, Union, fan
 from ctatlas.synthesis.tables import placement
+
+NAMES = ("tissue", "inner", "gas", "organ")  # what bears a side's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +17,9 @@ class Part:
     """A shape and what it is made of.
 
     `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on
-    their back). `over` limits painting to some tissues, `inside` to the "cavity"; `above`/`below` cut the shape at a
-    dome of the diaphragm.
+    their back). `over` limits painting to some tissues, `spares` keeps it from some, `inside` to the "cavity";
+    `above`/`below` cut the shape at a dome of the diaphragm; `clefts` are as many mm deep, as fat parts the lobules of
+    a gland.
     """
 
     tissue: str
@@ -30,18 +33,28 @@ class Part:
     above: str = ""
     below: str = ""
     inside: str = ""
+    spares: tuple[str, ...] = ()
+    clefts: float = 0.0
 
     def mirrored(self) -> Part:
         """Return the same part on the right side."""
-        names = {key: getattr(self, key).replace("_left", "_right") for key in ("tissue", "inner", "gas", "organ")}
+        names = {key: getattr(self, key).replace("_left", "_right") for key in NAMES}
         return replace(self, shape=self.shape.mirrored(), **names)
 
 
-def placed_parts(sex: str) -> list[Part]:
-    """Return the parts of the placement table that a person of this sex has, mirrored ones twice, in painting order."""
+def placed_parts(sex: str, forms: Mapping[str, str]) -> list[Part]:
+    """Return the parts of the placement table that a person has, mirrored ones twice, in painting order.
+
+    Parameters
+    ----------
+    sex : {"female", "male"}
+    forms : mapping of str to str
+        Which of its forms an organ group has, where it has several.
+    """
     parts: list[Part] = []
     for row in placement()["parts"]:
-        if row.get("sex", sex) != sex:
+        form = forms.get(row["organ"], "")
+        if row.get("sex", sex) != sex or row.get("form", form) != form:
             continue
         part = Part(
             row["tissue"],
@@ -53,6 +66,7 @@ def placed_parts(sex: str) -> list[Part]:
             above=row.get("above", ""),
             below=row.get("below", ""),
             inside=placement()["organs"][row["organ"]].get("inside", ""),
+            spares=tuple(row.get("spares", ())),
         )
         parts += [part, part.mirrored()] if row.get("mirror") else [part]
     return parts
@@ -69,7 +83,8 @@ def _ellipsoid(row: dict[str, Any]) -> Ellipsoid:
 
 
 def _tube(row: dict[str, Any]) -> Tube:
-    return Tube(tuple(_point(point) for point in row["points"]), tuple(float(radius) for radius in row["radii"]))
+    points, radii = (_point(point) for point in row["points"]), (float(radius) for radius in row["radii"])
+    return Tube(tuple(points), tuple(radii), float(row.get("flat", 1.0)))
 
 
 def _fan(row: dict[str, Any]) -> Union:

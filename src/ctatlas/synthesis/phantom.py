@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ctatlas.synthesis.clutter import liver_vessels, lung_vessels, mesentery, small_bowel
-from ctatlas.synthesis.conditions import removed
 from ctatlas.synthesis.implants import implants
+from ctatlas.synthesis.organs import draw_organs, put
 from ctatlas.synthesis.parts import Part, placed_parts
 from ctatlas.synthesis.shapes import Point, Tube
 from ctatlas.synthesis.skeleton import rib_cage, spine
 from ctatlas.synthesis.subject import Subject, draw_subject
-from ctatlas.synthesis.tables import OrganSize, organ_sizes, placement
+from ctatlas.synthesis.tables import placement
 from ctatlas.synthesis.vessels import aorta, iliac_arteries
 
-ADULT_CM = 160.0  # organs of shorter people are smaller than the tables say
-MIDDLE_OF_CAVITY = (0.0, -20.0, 0.0)
-GAS_PROBABILITY = {"stomach_gas": 0.7, "colon_gas": 0.75}
+if TYPE_CHECKING:
+    import numpy as np
+
 BONE_ORGANS = ("pelvis", "shoulder")
 BONE_TISSUES = ("hip", "femur", "sacrum", "clavicula", "scapula", "humerus")
 
@@ -89,12 +87,11 @@ def draw_phantom(
     Source of the distributions: reference tables cited in `sizes.csv` and `placement.toml`; the rest are estimates.
     """
     subject = draw_subject(rng, sex, conditions)
-    parts = placed_parts(subject.sex)
-    organs = _draw_organs(rng, subject)
+    organs = draw_organs(rng, subject)
     soft: list[Part] = []
     bones = list(spine())
-    for part in parts:
-        moved = _placed(part, organs[part.organ], rng)
+    for part in placed_parts(subject.sex, {name: organ["form"] for name, organ in organs.items()}):
+        moved = put(part, organs[part.organ], rng)
         if moved is None:
             continue
         is_bone = part.tissue.startswith(BONE_TISSUES)
@@ -106,54 +103,8 @@ def draw_phantom(
     soft.append(aorta(rng, organs["great_vessels"]["shift"], organs["retroperitoneum"]["shift"]))
     if subject.arms != "none":
         soft = _arms(rng, subject) + soft
-    bones += [*rib_cage(), *implants(subject.conditions)]
+    bones += [*rib_cage(subject.visceral), *implants(subject.conditions)]
     return Phantom(subject, organs, tuple(soft), tuple(bones), int(rng.integers(2**31)))
-
-
-def _target_ml(rng: np.random.Generator, size: OrganSize, subject: Subject) -> float:
-    mean, sd = (size.men_ml, size.men_sd) if subject.sex == "male" else (size.women_ml, size.women_sd)
-    sigma = np.sqrt(np.log(1 + (sd / mean) ** 2))
-    grown = float(min(subject.height_cm / ADULT_CM, 1.0) ** 2.5)
-    return grown * float(np.clip(rng.lognormal(np.log(mean) - sigma**2 / 2, sigma), 0.2 * mean, 4 * mean))
-
-
-def _draw_organs(rng: np.random.Generator, subject: Subject) -> dict[str, dict[str, Any]]:
-    drawn: dict[str, dict[str, Any]] = {}
-    gone = removed(subject.conditions)
-    for name, group in placement()["organs"].items():
-        size = organ_sizes().get(name)
-        target = _target_ml(rng, size, subject) if size else None
-        shift = rng.normal(0, group["jitter_mm"], 3)
-        shift[2] += group["breath"] * subject.breath_mm
-        if "inside" in group:  # a wider cavity carries its organs outwards
-            shift[:2] += (subject.visceral - 1) * np.subtract(group["anchor"], MIDDLE_OF_CAVITY)[:2]
-        drawn[name] = {
-            "anchor": tuple(float(v) for v in group["anchor"]),
-            "shift": tuple(float(v) for v in shift),
-            "scale": float((target / size.base_ml) ** (1 / 3) * 171 / subject.height_cm)
-            if size and target
-            else float(np.exp(rng.normal(0, 0.04))),
-            "target_ml": target,
-            "absent": name in gone,
-        }
-    for name in ("frame", "lungs", "pelvis"):
-        drawn[name] |= {"scale": 1.0}
-    return drawn
-
-
-def _placed(part: Part, organ: dict[str, Any], rng: np.random.Generator) -> Part | None:
-    """Return the part where this person has it; tubes bend a little on their own."""
-    if organ["absent"]:
-        return None
-    shape = part.shape
-    if isinstance(shape, Tube) and part.organ not in ("frame", "lungs", "pelvis"):
-        shape = _bent(shape, rng)
-    shape = shape.moved(organ["anchor"], organ["scale"], organ["shift"])
-    gas_y = None
-    if part.gas and rng.random() < GAS_PROBABILITY[part.gas]:
-        low, high = shape.bounds()
-        gas_y = float(low[1] + rng.uniform(0.05, 0.6) * (high[1] - low[1]))
-    return replace(part, shape=shape, gas_y=gas_y)
 
 
 def _resized(part: Part, organ: dict[str, Any], factor: float) -> Part:
@@ -164,16 +115,6 @@ def _resized(part: Part, organ: dict[str, Any], factor: float) -> Part:
     shape = part.shape.moved((anchor[0], anchor[1], anchor[2]), factor, (0.0, 0.0, 0.0))
     gas_y = None if part.gas_y is None else anchor[1] + factor * (part.gas_y - anchor[1])
     return replace(part, shape=shape, gas_y=gas_y)
-
-
-def _bent(tube: Tube, rng: np.random.Generator) -> Tube:
-    radius = float(np.mean(tube.radii))
-    shifts = rng.normal(0, min(5.0, 0.35 * radius), (len(tube.points), 3))
-    widths = np.exp(rng.normal(0, 0.1)) * np.exp(rng.normal(0, 0.08, len(tube.radii)))
-    points: tuple[Point, ...] = tuple(
-        (float(x + a), float(y + b), float(z + c)) for (x, y, z), (a, b, c) in zip(tube.points, shifts, strict=True)
-    )
-    return Tube(points, tuple(float(r * w) for r, w in zip(tube.radii, widths, strict=True)))
 
 
 def _arms(rng: np.random.Generator, subject: Subject) -> list[Part]:

@@ -88,7 +88,11 @@ def make_rib_cage(plan: PhantomPlan, *, pairs: int = 12) -> RibCage:
         Of ribs. Those of a thirteenth pair lie at L1 and are labelled as the twelfth, for want of a name.
     """
     case = make_case(plan)
-    shapes = {name: each for name, each in bones_by_name().items() if not name.endswith("_12") or pairs > 11}
+    shapes = {
+        name: each
+        for name, each in bones_by_name(plan.phantom.subject.visceral).items()
+        if not name.endswith("_12") or pairs > 11
+    }
     if pairs > 12:
         shapes |= {name: [*shapes[name], *_one_lower(shapes[name])] for name in shapes if name.endswith("_12")}
     labels, depth_mm = _painted(plan, shapes)

@@ -97,14 +97,15 @@ class Ellipsoid:
 
 @dataclass(frozen=True, slots=True)
 class Tube:
-    """A poly-line with a radius that changes linearly between its points."""
+    """A poly-line whose radius changes linearly between its points; from front to back it is `flat` times that."""
 
     points: tuple[Point, ...]
     radii: tuple[float, ...]
+    flat: float = 1.0
 
     def bounds(self) -> tuple[Array, Array]:
         """See `Shape`."""
-        points, radii = np.array(self.points), np.array(self.radii)[:, None]
+        points, radii = np.array(self.points), np.array(self.radii)[:, None] * (1.0, self.flat, 1.0)
         return (points - radii).min(axis=0), (points + radii).max(axis=0)
 
     def depth(self, x: Array, y: Array, z: Array) -> Array:
@@ -118,6 +119,7 @@ class Tube:
                 (dx * np.float32(axis[0]) + dy * np.float32(axis[1]) + dz * np.float32(axis[2])) / length_2, 0, 1
             )
             ex, ey, ez = (d - t * np.float32(a) for d, a in zip((dx, dy, dz), axis, strict=True))
+            ey = ey / np.float32(self.flat)
             depth = r0 + (r1 - r0) * t - np.sqrt(ex * ex + ey * ey + ez * ez)
             deepest = depth if deepest is None else np.maximum(deepest, depth, out=deepest)
         if deepest is None:
@@ -129,20 +131,21 @@ class Tube:
         return Tube(
             tuple(_moved(point, anchor, scale, shift) for point in self.points),
             tuple(scale * radius for radius in self.radii),
+            self.flat,
         )
 
     def widened(self, factor: float) -> Tube:
         """Return the tube along the same line with another calibre."""
-        return Tube(self.points, tuple(factor * radius for radius in self.radii))
+        return replace(self, radii=tuple(factor * radius for radius in self.radii))
 
     def mirrored(self) -> Tube:
         """See `Shape`."""
-        return Tube(tuple(_flip(point) for point in self.points), self.radii)
+        return replace(self, points=tuple(_flip(point) for point in self.points))
 
     def pieces(self) -> tuple[Shape, ...]:
         """See `Shape`."""
         spans = zip(self.points, self.points[1:], self.radii, self.radii[1:], strict=False)
-        return tuple(Tube((start, end), (r0, r1)) for start, end, r0, r1 in spans)
+        return tuple(Tube((start, end), (r0, r1), self.flat) for start, end, r0, r1 in spans)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ctatlas.synthesis.parts import Part
 from ctatlas.synthesis.shapes import Drum, Ellipsoid, Tube
-from ctatlas.synthesis.tables import columns
+from ctatlas.synthesis.tables import columns, girth
 
 RIB_COUNT = 12
 # Degrees around the chest at which the bony rib ends and its cartilage begins (0 = spine, 180 = breast bone).
@@ -52,8 +52,8 @@ def _vertebra(z: float, y: float, width: float, depth: float, half: float) -> It
     yield Part(bone[0], body, "frame", inner=bone[1], wall=1.2)
 
 
-def rib_cage() -> Iterator[Part]:
-    """Yield twelve rib pairs with their cartilage, and the breast bone."""
+def rib_cage(visceral: float = 1.0) -> Iterator[Part]:
+    """Yield twelve rib pairs with their cartilage, around a cavity of some girth, and the breast bone."""
     spine_table, outline = columns("spine.csv"), columns("outline.csv")
     heads_z = spine_table["z"][5:17][::-1]  # T1 first: the table rises from L5 (0) to C3
     heads_y = spine_table["y"][5:17][::-1]
@@ -62,8 +62,9 @@ def rib_cage() -> Iterator[Part]:
         angles = np.deg2rad(np.linspace(12, 176 if n < 10 else BONE_ENDS_DEG[n], 18))
         fall = RIB_SLOPE_MM[n] * (np.maximum(angles, 0) / np.pi) ** 1.15
         z = heads_z[n] + 4 - fall
-        half_width = np.interp(z, outline["z"], outline["cavity_half_width"]) + 3
-        half_depth = np.interp(z, outline["z"], outline["cavity_half_depth"]) + 3
+        wide = girth(visceral, z)
+        half_width = wide * np.interp(z, outline["z"], outline["cavity_half_width"]) + 3
+        half_depth = wide * np.interp(z, outline["z"], outline["cavity_half_depth"]) + 3
         y_centre = np.interp(z, outline["z"], outline["y_centre"])
         x, y = half_width * np.sin(angles), y_centre + half_depth * np.cos(angles)
         head = (0.75 * widths[n], heads_y[n] + 10.0, heads_z[n] + 5.0)

@@ -18,6 +18,7 @@ class Subject:
 
     sex: str
     height_cm: float
+    age: float  # in years
     fat_mm: float  # subcutaneous, at the belly
     visceral: float  # girth of the cavity against the table
     wall: float  # thickness of the muscle wall against the table
@@ -48,8 +49,9 @@ def draw_subject(rng: np.random.Generator, sex: str | None, conditions: Collecti
     return Subject(
         sex=sex,
         height_cm=float(height),
+        age=float(rng.uniform(4, 13) if "child" in has else np.clip(rng.normal(58, 17), 18, 95)),
         fat_mm=fat,
-        visceral=float(rng.uniform(0.85, 1.05) + 0.2 * rng.random() * min(fat / 25, 1.5)),
+        visceral=float(rng.uniform(0.8, 1.05) + 0.2 * rng.random() * min(fat / 25, 1.5)),
         wall=float(rng.uniform(0.7, 1.3)),
         breath_mm=float(rng.uniform(-25, 8)),
         dome_mm=(float(right_dome), float(left_dome)),

@@ -114,3 +114,9 @@ def columns(name: str) -> Mapping[str, np.ndarray]:
     """Return the numeric columns of `spine.csv` or `outline.csv`, sorted by rising z."""
     rows = sorted(_rows(name), key=lambda row: float(row["z"]))
     return {key: np.array([float(row[key]) for row in rows]) for key in rows[0] if key not in ("level", "source")}
+
+
+def girth(visceral: float, z: np.ndarray) -> np.ndarray:
+    """Return the width of a person's cavity and of the ribs around it against the outline table, at heights in mm."""
+    share: np.ndarray = 1 + (visceral - 1) * np.interp(z, [-260, -150, 40, 110], [0.3, 1, 1, 0.35])
+    return share
