@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ctatlas.synthesis.deformation import COARSE_MM, coarse_shape, refined
-from ctatlas.synthesis.frame import Frame, frame_of
+from ctatlas.synthesis.deformation import COARSE_MM, Deformation, coarse_shape
 from ctatlas.synthesis.landmarks import fit, landmarks, pull
 from ctatlas.synthesis.outlines import hull_of_slices, in_outline
-from ctatlas.synthesis.paint import close_lungs, other_sides, paint, paint_on
+from ctatlas.synthesis.paint import close_lungs, other_sides, paint
 from ctatlas.synthesis.phantom import Phantom
 from ctatlas.synthesis.tables import tissue_id, tissues
 
@@ -93,7 +92,7 @@ def complete(maps: Sequence[LabelMap], phantom: Phantom, rng: np.random.Generato
     """
     first = maps[0]
     spacing = first.spacing_mm
-    painted = paint_on(_carried(phantom, first), phantom)
+    painted = _painted(phantom, first)
     layers = [first]
     for label_map in maps[1:]:
         layers.append(_laid(label_map, first, _stacked(painted, layers)))
@@ -106,8 +105,8 @@ def complete(maps: Sequence[LabelMap], phantom: Phantom, rng: np.random.Generato
     return whole
 
 
-def _carried(phantom: Phantom, patient: LabelMap) -> Frame:
-    """Return the patient's voxels in the person's coordinates, organ upon organ."""
+def _painted(phantom: Phantom, patient: LabelMap) -> np.ndarray:
+    """Paint the person on the patient's grid, organ upon organ."""
     axes = [np.arange(-260, 261, PERSON_MM), np.arange(-190, 191, PERSON_MM), np.arange(-420, 381, PERSON_MM)]
     person = {
         name: centre + [axis[0] for axis in axes]
@@ -117,11 +116,10 @@ def _carried(phantom: Phantom, patient: LabelMap) -> Frame:
     centres = landmarks(patient.tissues, spacing)
     scale, shift = fit(person, centres)
     x, y, z = ((np.arange(n) * spacing - t) / s for n, t, s in zip(shape, shift, scale, strict=True))
-    frame = frame_of(phantom, x, y, z)
     points = np.indices(coarse_shape(shape, spacing), dtype=np.float32) * np.float32(COARSE_MM)
-    pulled = refined(pull(person, centres, scale, shift, points), shape, spacing) / np.float32(phantom.scale)
-    warp = tuple(own + more for own, more in zip(frame.warp, pulled, strict=True))
-    return replace(frame, warp=warp, reach_mm=frame.reach_mm + float(np.abs(pulled).max()))
+    pulled = pull(person, centres, scale, shift, points) * scale.astype(np.float32)[:, None, None, None]
+    (painted,) = Deformation(pulled, shape, spacing).carried(paint(phantom, x, y, z))
+    return painted
 
 
 def _laid(label_map: LabelMap, onto: LabelMap, whole: np.ndarray) -> LabelMap:

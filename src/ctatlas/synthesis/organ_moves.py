@@ -18,6 +18,7 @@ from ctatlas.synthesis.cases import structure_ids
 from ctatlas.synthesis.deformation import COARSE_MM, Shape, coarse_shape
 from ctatlas.synthesis.tables import organ_sizes
 
+IMPLAUSIBLE_SD = 2.5  # a volume so far from the mean is drawn anew for all
 DRAWN_SHARE = 0.7  # of organs that take a volume drawn from the table; the others vary around their own
 LOG_SCALE_LIMIT = 0.24  # half or twice the volume
 BLUR = 1.2  # of an organ's reach, in coarse voxels
@@ -98,10 +99,12 @@ def _drawn(rng: np.random.Generator, move: OrganMove, volume_ml: float, sex: str
     """Draw one organ's change of length (logarithm) and its way in mm."""
     log_scale, lot, size = rng.normal(0, move.log_scale_sd), rng.random(), organ_sizes().get(move.organ)
     z, shift = rng.normal(), rng.normal(0, move.shift_mm, 3)
-    if size and volume_ml > 0 and lot < DRAWN_SHARE:
+    if size and volume_ml > 0:
         mean, sd = (size.men_ml, size.men_sd) if sex == "male" else (size.women_ml, size.women_sd)
+        lot = 0.0 if abs(volume_ml - mean) > IMPLAUSIBLE_SD * sd else lot
         sigma = np.sqrt(np.log(1 + (sd / mean) ** 2))
-        log_scale = (np.log(mean) - sigma**2 / 2 + sigma * z - np.log(volume_ml)) / 3
+        drawn = (np.log(mean) - sigma**2 / 2 + sigma * z - np.log(volume_ml)) / 3
+        log_scale = drawn if lot < DRAWN_SHARE else log_scale
     return float(np.clip(log_scale, -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)), shift
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctatlas.synthesis.deformation import Deformation, deformation, random_velocity
+from ctatlas.synthesis.gas_levels import set_gas_levels
 from ctatlas.synthesis.label_maps import LabelMap, complete, mirrored
 from ctatlas.synthesis.organ_moves import organ_velocity
 from ctatlas.synthesis.outlines import hull_of_slices
@@ -71,6 +72,7 @@ def draw_anatomy(data: Path, rng: np.random.Generator, names: Sequence[str] = ()
     person = draw_phantom(rng, sex=sex, conditions=("situs_inversus",) if inversus else ())
     tissues = complete(maps, person, rng)
     (tissues,) = _drawn_deformation(rng, tissues, sex).carried(tissues)
+    set_gas_levels(tissues, SPACING_MM, rng)
     scans = [str(name) for name in rng.choice(list(UNLABELLED), 2, replace=False)]
     texture = real_texture(tissues, [_texture(data, name) for name in scans], rng)
     return Anatomy(tissues, texture, (*names, *scans))
