@@ -8,6 +8,8 @@ TORCH  ?= torch==2.13.0
 JOBS   ?= 2
 # Labelled scans for training and for some tests and benchmarks; not in the repository
 DATA   ?= ../shared/data
+# Networks to train: rows of src/ctatlas/training/data/members.toml
+MEMBERS ?= base base-b base-c
 
 DEV    := .venv/bin
 LIGHT  := .venv-light/bin
@@ -58,8 +60,8 @@ bench: .venv/.ready ## every script in benchmarks/ → build/*.json
 	mkdir -p build
 	set -e; for script in benchmarks/*.py; do $(DEV)/python "$$script" "build/$$(basename "$$script" .py).json"; done
 
-train-base: .venv/.ready ## train the bundled model, from where it stopped
-	$(DEV)/python -m ctatlas.training.base runs/base $(DATA) $(ARGS)
+train-base: .venv/.ready ## train the bundled networks (MEMBERS), each from where it stopped
+	set -e; for each in $(MEMBERS); do $(DEV)/python -m ctatlas.training.base runs/base $(DATA) --member $$each $(ARGS); done
 
 MODEL    ?= ctatlas/base
 # A model trained without ts-example; without one, that scan is not measured

@@ -1,16 +1,18 @@
-"""Train the bundled network: `python -m ctatlas.training.base POOL_AND_RUNS DATA [--steps N] [--workers N]`.
+"""Train the networks that are kept: `python -m ctatlas.training.base FOLDER DATA [--member NAME] [--steps N]`.
 
 Builds the pool of anatomies where it is missing, then trains or goes on where the last run stopped.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ctatlas.training.loop import TrainConfig, train, with_steps
+from ctatlas.training.loop import train
+from ctatlas.training.members import member
 from ctatlas.training.pool import build_pool, load_pool, remaining
 
 COMPLETIONS, LABELLED = 120, 16
@@ -19,17 +21,20 @@ COMPLETIONS, LABELLED = 120, 16
 def main(
     folder: Annotated[Path, typer.Argument(help="Holds the pool and the run.")],
     data: Annotated[Path, typer.Argument(help="The folder with torso_ct, labelmaps and phantoms.")],
-    steps: Annotated[int | None, typer.Option(help="Total steps; more than before goes on.")] = None,
+    name: Annotated[str, typer.Option("--member", help="Which network, by its row of members.toml.")] = "base",
+    steps: Annotated[int | None, typer.Option(help="Total steps, else as the row says.")] = None,
+    until: Annotated[int | None, typer.Option(help="Stop at this step; the next call goes on.")] = None,
     workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
     phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = 240,
-    seed: int = 1,
+    seed: Annotated[int, typer.Option(help="Of the pool.")] = 1,
     without: Annotated[
         list[str] | None,
         typer.Option(help="Leave out a kind of anatomies, or those whose names begin so; may be given several times."),
     ] = None,
 ) -> None:
     """Build the pool and train."""
-    config = with_steps(TrainConfig(seed=seed, without=tuple(without or ())), steps)
+    asked = member(name)
+    config = replace(asked, steps=steps or asked.steps, without=(*asked.without, *(without or ())))
     n = build_pool(
         folder / "pool",
         data,
@@ -43,9 +48,10 @@ def main(
     remaining(load_pool(folder / "pool"), config.without)  # what is wrong with it is told before processes start
     train(
         folder / "pool",
-        folder / "-".join(["run", *(f"without-{word}" for word in config.without)]),
+        folder / "-".join([name, *(f"without-{word}" for word in without or ())]),
         config,
         workers=workers,
+        until=until,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +23,7 @@ OPSET = 17
 LARGEST_ERROR = 0.02  # probability, against torch in float32; rounding the weights to float16 causes about 0.008
 
 
-def load_averaged(checkpoint: Path, widths: tuple[int, ...] = TrainConfig().widths) -> UNet:
+def load_averaged(checkpoint: Path, widths: Sequence[int] = TrainConfig().widths) -> UNet:
     """Return the network with the averaged weights of a checkpoint."""
     network = UNet(len(CHANNELS), len(trained_classes()), widths)
     network.load_state_dict(torch.load(checkpoint, weights_only=True)["averaged"])
@@ -79,7 +81,8 @@ def main(
     target: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
 ) -> None:
     """Export a checkpoint's averaged weights."""
-    typer.echo(export(load_averaged(checkpoint), target))
+    widths = json.loads((checkpoint.parent / "config.json").read_text())["widths"]
+    typer.echo(export(load_averaged(checkpoint, widths), target))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +192,3 @@ def _replace(path: Path, content: Any) -> None:
     temporary = path.with_suffix(".tmp")
     torch.save(content, temporary)
     temporary.replace(path)
-
-
-def with_steps(config: TrainConfig, steps: int | None) -> TrainConfig:
-    """Return the configuration with another number of steps, or itself."""
-    return config if steps is None else replace(config, steps=steps)

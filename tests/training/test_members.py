@@ -1,0 +1,27 @@
+"""The table of networks that are trained."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+from ctatlas.errors import ModelError
+from ctatlas.training.members import member, members
+
+
+def test_the_bundled_network_has_two_smaller_ones_beside_it_that_differ() -> None:
+    base, *others = members().values()
+    assert next(iter(members())) == "base"
+    assert len(others) == 2
+    assert len({config.seed for config in members().values()}) == 3
+    assert all(sum(config.widths) < sum(base.widths) for config in others)
+
+
+def test_one_network_never_sees_the_labelled_scan_that_figures_are_told_of() -> None:
+    assert [name for name, config in members().items() if "ts-example" in config.without] == ["base-c"]
+
+
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"no network 'base-d' is trained; known: base, base-b, base-c"):
+        member("base-d")
