@@ -74,6 +74,12 @@ def test_a_deformed_scan_still_shows_what_its_labels_say(shared_data):
     assert (labels != tissues_before).mean() > 0.05
 
 
+def test_the_labelled_scans_rectum_is_no_colon(shared_data):
+    labels, _ = labelled_scan(shared_data)
+    assert 15 < ml_of(labels, "rectum") < 60
+    assert ml_of(labels, "colon") > 1400
+
+
 def test_around_the_piece_of_a_pancreas_nothing_is_sure(shared_data):
     labels, _ = labelled_scan(shared_data)
     assert (labels == tissue_id("unknown_pancreas")).sum() > (labels == tissue_id("pancreas")).sum()

@@ -154,9 +154,9 @@ def _texture(data: Path, name: str) -> Texture:
 def labelled_scan(data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return `ts-example` as tissues and HU (int16), both in RAS order; what its labels leave open is named by HU."""
     ct = scan_on_grid(data, "ts-example")
-    labels, _ = read_ras(data / "labelmaps" / "ts-example_labels.nii.gz")
+    labels, spacing = read_ras(data / "labelmaps" / "ts-example_labels.nii.gz")
     names = _names(data)
-    painted, _ = as_tissues(labels, names, SPACING_MM)
+    painted, _ = as_tissues(split_by_place(labels, names, _splits("ts-example"), spacing), names, SPACING_MM)
     return _fill_by_hu(painted, ct), ct
 
 
