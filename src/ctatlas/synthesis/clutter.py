@@ -30,7 +30,7 @@ def _walk(rng: np.random.Generator, start: np.ndarray, step_mm: float, n: int, b
 def small_bowel(rng: np.random.Generator) -> list[Part]:
     """Return loops of small bowel that wander through the free space of the belly."""
     parts = []
-    for _ in range(int(rng.integers(12, 26))):
+    for _ in range(int(rng.integers(16, 34))):
         path = _walk(rng, rng.uniform(LOOPS_LOW, LOOPS_HIGH), 20.0, 8, 0.8)
         path = [np.clip(point, LOOPS_LOW, LOOPS_HIGH) for point in path]
         radius = float(rng.uniform(9, 14.5))

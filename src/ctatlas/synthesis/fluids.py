@@ -39,12 +39,13 @@ def _in_belly(frame: Frame) -> np.ndarray:
 
 
 def _near_organs(labels: np.ndarray, frame: Frame, reach_mm: float) -> np.ndarray:
-    """Return what lies within a reach of the organs that ascites surrounds, along the axes."""
-    near = np.isin(labels, [tissue_id(name) for name in BATHED])
-    for axis, positions in enumerate((frame.x, frame.y, frame.z)):
-        step = float(np.abs(np.diff(positions)).mean()) if len(positions) > 1 else 1.0
-        near = ndimage.maximum_filter1d(near, 2 * max(1, round(0.6 * reach_mm / step)) + 1, axis=axis)
-    return near
+    """Return what lies within a reach of the organs that ascites surrounds."""
+    steps = [float(np.abs(np.diff(axis)).mean()) if len(axis) > 1 else 1.0 for axis in (frame.x, frame.y, frame.z)]
+    organs = np.isin(labels, [tissue_id(name) for name in BATHED])
+    if not organs.any():
+        return organs
+    reach = max(0.7 * reach_mm, *steps)
+    return np.asarray(ndimage.distance_transform_edt(~organs, sampling=steps) <= reach)
 
 
 def _under_front_wall(cavity: np.ndarray, frame: Frame, depth_mm: float) -> np.ndarray:

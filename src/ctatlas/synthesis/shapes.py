@@ -223,7 +223,7 @@ def fan(apex: Point, rim: tuple[Point, ...], radius: float) -> Union:
     """Build a curved plate, twice `radius` thick, between a point and a rim: the wing of the hip bone, the scapula."""
     corners = np.array(rim, dtype=float)
     spans = list(pairwise(corners))
-    counts = [max(2, int(np.ceil(np.linalg.norm(b - a) / (1.3 * radius)))) for a, b in spans]
+    counts = [max(2, int(np.ceil(np.linalg.norm(b - a) / (0.8 * radius)))) for a, b in spans]
     ends = [np.linspace(a, b, n, endpoint=False) for (a, b), n in zip(spans, counts, strict=True)] + [corners[-1:]]
     return Union(
         tuple(Tube((apex, (float(x), float(y), float(z))), (radius, radius)) for x, y, z in np.concatenate(ends))

@@ -13,7 +13,7 @@ from ctatlas.synthesis.tables import columns, girth
 
 RIB_COUNT = 12
 # Degrees around the chest at which the bony rib ends and its cartilage begins (0 = spine, 180 = breast bone).
-BONE_ENDS_DEG = (128, 132, 136, 138, 138, 136, 132, 126, 118, 108, 92, 66)
+BONE_ENDS_DEG = (128, 132, 136, 138, 138, 136, 132, 126, 118, 108, 72, 48)
 # How far the front end of the rib lies below its head, in mm per 180 degrees.
 RIB_SLOPE_MM = (62, 78, 90, 100, 108, 114, 118, 120, 118, 112, 95, 80)
 
@@ -39,14 +39,16 @@ def spine() -> Iterator[Part]:
 def _vertebra(z: float, y: float, width: float, depth: float, half: float) -> Iterator[Part]:
     bone = ("vertebra_cortex", "vertebra_spongiosa")
     back = y + depth
+    stout = 0.95 + 0.04 * (width - 15)  # the arches of lumbar vertebrae are the stoutest
+    thin, thick = 4.0 * stout, 4.8 * stout
     for side in (-1.0, 1.0):
-        pedicle = Tube(((side * 0.55 * width, back - 4, z + 0.35 * half), (side * 13, back + 14, z)), (4.6, 4.6))
-        facet = Tube(((side * 14, back + 13, z + half + 3), (side * 14, back + 14, z - half - 6)), (5.2, 5.6))
-        lamina = Tube(((side * 13, back + 15, z - 2), (0.0, back + 21, z - 6)), (4.4, 4.4))
-        process = Tube(((side * 13, back + 11, z), (side * (20 + 0.75 * width), back + 17, z + 1)), (4.6, 3.6))
+        pedicle = Tube(((side * 0.55 * width, back - 4, z + 0.35 * half), (side * 13, back + 14, z)), (thick, thick))
+        facet = Tube(((side * 14, back + 13, z + half + 3), (side * 14, back + 14, z - half - 6)), (thick, 5.6 * stout))
+        lamina = Tube(((side * 13, back + 15, z - 2), (0.0, back + 21, z - 6)), (thin, thin))
+        process = Tube(((side * 13, back + 11, z), (side * (20 + 0.75 * width), back + 17, z + 1)), (thick, thin))
         for shape in (pedicle, facet, lamina, process):
             yield Part(bone[0], shape, "frame", inner=bone[1], wall=1.8)
-    spinous = Tube(((0.0, back + 20, z - 5), (0.0, back + 42, z - 0.9 * half - 4)), (4.0, 4.6))
+    spinous = Tube(((0.0, back + 20, z - 5), (0.0, back + 42, z - 0.9 * half - 4)), (thin, thick))
     yield Part(bone[0], spinous, "frame", inner=bone[1], wall=1.8)
     body = Drum((0.0, y, z), width, depth, half, waist=0.08)
     yield Part(bone[0], body, "frame", inner=bone[1], wall=1.2)
@@ -84,7 +86,7 @@ def _rib_pair(line: list[tuple[float, float, float]], bony: int, *, cartilage: b
     front = line[bony - 1 :]
     for flip in (False, True):
         if cartilage and len(front) > 1:
-            shape = Tube(tuple(front), (6.0,) * len(front))
+            shape = Tube(tuple(front), (4.8,) * len(front))
             yield Part("costal_cartilage", shape.mirrored() if flip else shape, "frame")
-        rib = Tube(tuple(line[:bony]), (4.2, 5.0) + (5.6,) * (bony - 2))
-        yield Part("rib_cortex", rib.mirrored() if flip else rib, "frame", inner="rib", wall=1.6)
+        rib = Tube(tuple(line[:bony]), (3.8, 4.2) + (4.5,) * (bony - 2))
+        yield Part("rib_cortex", rib.mirrored() if flip else rib, "frame", inner="rib", wall=1.5)
