@@ -1,0 +1,192 @@
+"""Rounds of self-training: who may teach, what is written, when it stops."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra 'torch'")
+
+from typer.testing import CliRunner  # noqa: E402
+
+from ctatlas.errors import AtlasError, ModelError  # noqa: E402
+from ctatlas.training import self_training, teachers  # noqa: E402
+from ctatlas.training.classes import IGNORED, set_codes  # noqa: E402
+from ctatlas.training.export import export  # noqa: E402
+from ctatlas.training.loop import TrainConfig, new_network, train  # noqa: E402
+from ctatlas.training.pool import Member, load_pool, remaining, write_member  # noqa: E402
+from ctatlas.training.pseudo_labels import PseudoLabels  # noqa: E402
+from ctatlas.training.self_training import label_torsos, report_table, self_train  # noqa: E402
+from ctatlas.training.teachers import Teacher, begin_from, teacher_of  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns of itself
+CONFIG = TrainConfig(steps=2, small_patch=16, large_patch=16, widths=(16, 16, 16), without=("ts-example",))
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """A pool of a torso, the labelled scan and a phantom, all as small as can be."""
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    labels = np.full((12, 12, 12), set_codes()["soft_tissue", "above_pelvis"], np.uint8)
+    ct = np.full(labels.shape, 40, np.int16)
+    write_member(folder, Member("torso", "crlm-1004", labels, ct, sources=("crlm-1004",)), labels_are="codes")
+    tissues = np.full(labels.shape, 4, np.uint8)
+    write_member(folder, Member("labelled", "ts-example-00", tissues, ct, sources=("ts-example",)))
+    write_member(folder, Member("phantom", "0000", tissues, None))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    weights = new_network(CONFIG).state_dict()
+    torch.save({"network": weights, "averaged": weights, "step": 2}, folder / "checkpoint.pt")
+    (folder / "config.json").write_text(json.dumps(asdict(CONFIG)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A network written once for all tests that only need some."""
+    path = tmp_path_factory.mktemp("exported") / "base.onnx"
+    export(new_network(CONFIG).eval(), path)
+    return path
+
+
+@pytest.fixture
+def liver_everywhere(monkeypatch, exported):
+    """All torsos are found to be liver, without asking a network."""
+
+    def pseudo(_votes, partial, _card):
+        return PseudoLabels(np.ones_like(partial), {"liver": {"taken": 46.7}}, ("liver: large",))
+
+    monkeypatch.setattr(teachers, "export", lambda _, target: shutil.copy(exported, target))
+    monkeypatch.setattr(self_training, "vote", lambda *_: None)
+    monkeypatch.setattr(self_training, "pseudo_labels", pseudo)
+
+
+def test_a_run_becomes_a_model_that_loads(run, tmp_path):
+    teacher = teacher_of(str(run), tmp_path / "made")
+    found = teacher.model().logits(np.zeros((1, 2, 16, 16, 16), np.float32))
+    with torch.no_grad():
+        network = new_network(CONFIG).eval()
+        network.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["averaged"])
+        expected = network(torch.zeros(1, 2, 16, 16, 16)).numpy()
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_a_run_of_other_classes_is_refused_in_one_line(run, tmp_path):
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    last = [key for key, value in state["averaged"].items() if len(value) == 27][-1]
+    state["averaged"][last] = state["averaged"][last][:21]
+    torch.save(state, run / "checkpoint.pt")
+    with pytest.raises(ModelError, match="train anew") as told:
+        teacher_of(str(run), tmp_path / "made")
+    assert "\n" not in str(told.value)
+
+
+def test_a_model_alone_teaches_but_is_not_trained(tmp_path):
+    with pytest.raises(ModelError, match="name a run first"):
+        begin_from(Teacher("ctatlas/base"), tmp_path / "round")
+
+
+def test_a_new_run_begins_with_the_averaged_weights_once(run, tmp_path):
+    assert begin_from(Teacher("", run), tmp_path / "round") == CONFIG
+    begun = torch.load(tmp_path / "round" / "checkpoint.pt", weights_only=True)
+    assert begun["step"] == 0
+    (tmp_path / "round" / "checkpoint.pt").write_bytes(b"went on")
+    begin_from(Teacher("", run), tmp_path / "round")
+    assert (tmp_path / "round" / "checkpoint.pt").read_bytes() == b"went on"
+
+
+@pytest.mark.usefixtures("liver_everywhere")
+def test_labels_come_into_the_pool_with_their_record(pool, run, tmp_path):
+    teacher = teacher_of(str(run), tmp_path / "made")
+    assert label_torsos(pool, [teacher], 1) == {"liver": 46.7}
+    label_torsos(pool, [teacher], 2)
+    (member,) = (m for m in load_pool(pool) if m.kind == "pseudo")
+    assert member.name == "crlm-1004-round-2"
+    assert (member.codes[member.labels] == 1).all()
+    facts = json.loads((pool / "pseudo-crlm-1004-round-2.json").read_text())
+    assert facts["models"][0]["weights"] == teacher.model().card.weights.sha256
+    assert facts["findings"] == ["liver: large"]
+
+
+@pytest.mark.usefixtures("liver_everywhere")
+def test_whoever_leaves_a_source_out_leaves_out_what_it_taught(pool, run, tmp_path):
+    saw_it = Teacher("ctatlas/base")
+    label_torsos(pool, [teacher_of(str(run), tmp_path / "made")], 1)
+    assert any(m.kind == "pseudo" for m in remaining(load_pool(pool), ("ts-example",)))
+    label_torsos(pool, [teacher_of(str(run), tmp_path / "made"), saw_it], 2)
+    assert not any(m.kind == "pseudo" for m in remaining(load_pool(pool), ("ts-example",)))
+
+
+def test_a_pool_without_torsos_is_told(tmp_path):
+    (tmp_path / "pool").mkdir()
+    with pytest.raises(AtlasError, match="no torsos"):
+        label_torsos(tmp_path / "pool", [], 1)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Training that only notes what it was asked for."""
+    asked = []
+
+    def no_train(_pool: Path, run: Path, config: TrainConfig, *, workers: int) -> None:
+        assert workers == 1
+        asked.append(config)
+        (run / "config.json").write_text(json.dumps(asdict(config)))
+
+    monkeypatch.setattr(self_training, "train", no_train)
+    return asked
+
+
+@pytest.mark.usefixtures("pool", "liver_everywhere")
+def test_rounds_go_on_while_they_do_no_harm(run, tmp_path, counted):
+    teacher, dice = teacher_of(str(run), tmp_path / "made"), iter([0.80, 0.81, 0.807, 0.9])
+    report = self_train(tmp_path, [teacher], lambda _: {"phantom": next(dice)}, rounds=3, steps=5, workers=1)
+    assert [each.figures["phantom"] for each in report] == [0.80, 0.81, 0.807, 0.9]
+    assert len({config.seed for config in counted}) == 3
+    assert all(config.steps == 5 and config.without == ("ts-example",) for config in counted)
+    assert [each.model for each in report[1:]] == [str(tmp_path / f"self-training/round-{n}/model") for n in (1, 2, 3)]
+
+
+@pytest.mark.usefixtures("pool", "liver_everywhere", "counted")
+def test_a_round_that_does_harm_is_the_last(run, tmp_path):
+    teacher, dice = teacher_of(str(run), tmp_path / "made"), iter([0.80, 0.79])
+    report = self_train(tmp_path, [teacher], lambda _: {"phantom": next(dice)}, rounds=3, steps=5, workers=1)
+    assert len(report) == 2
+    table = report_table(report).splitlines()
+    assert table[2:] == ["| 0 | 0.800 | 0 |", "| 1 | 0.790 | 47 |"]
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tmp_path):
+    import typer
+
+    app = typer.Typer()
+    app.command()(self_training.main)
+    said = CliRunner().invoke(app, [str(tmp_path), str(tmp_path), "--teacher", str(tmp_path / "nothing")])
+    assert said.exit_code == 2
+    assert "nothing" in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pool")
+def test_a_round_with_a_real_network_ends_with_a_model(run, tmp_path, monkeypatch):
+    def nothing_sure(_votes, partial, _card):
+        return PseudoLabels(partial, {"liver": {"taken": 0.0}}, ())
+
+    monkeypatch.setattr(self_training, "vote", lambda *_: None)
+    monkeypatch.setattr(self_training, "pseudo_labels", nothing_sure)
+    assert train is self_training.train
+    teacher = teacher_of(str(run), tmp_path / "made")
+    report = self_train(tmp_path, [teacher], lambda _: {"phantom": 1.0}, rounds=1, steps=2, workers=1)
+    assert torch.load(tmp_path / "self-training/round-1/checkpoint.pt", weights_only=True)["step"] == 2
+    assert Teacher(report[-1].model).model().card.name == "ctatlas/base"
+    assert IGNORED == 255
