@@ -18,9 +18,11 @@ from typing import Annotated
 import typer
 
 from ctatlas.atomic import whole_file
+from ctatlas.models import card
 from ctatlas.training.evaluation.aims import aims_table
 from ctatlas.training.evaluation.cases import Case, label_maps, phantoms, real
 from ctatlas.training.evaluation.figures import overall, summary, table
+from ctatlas.training.evaluation.looks import looks_wrong
 from ctatlas.training.evaluation.position import position_dice
 from ctatlas.training.evaluation.scores import Score, find, score
 from ctatlas.training.evaluation.store import Store
@@ -56,7 +58,7 @@ def main(
     scores += scored(store, torsos(data), models)
     if held_out:
         scores += scored(store, iter([real(data, "ts-example", "held out")]), [held_out])
-    figures = summary(scores)
+    figures, wrong = summary(scores), looks_wrong(card(models[0]).weights.sha256 or "")
     told = {
         "model": models,
         "held_out": held_out or None,
@@ -67,10 +69,10 @@ def main(
     with whole_file(out) as file:
         file.write((json.dumps(told, indent=1) + "\n").encode())
     if table_file:
-        table_file.write_text(table(figures), encoding="utf-8")
+        table_file.write_text(table(figures, wrong), encoding="utf-8")
     if aims_file:
         aims_file.write_text(aims_table(figures), encoding="utf-8")
-    typer.echo(table(figures))
+    typer.echo(table(figures, wrong))
     typer.echo(aims_table(figures))
 
 

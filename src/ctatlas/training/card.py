@@ -16,6 +16,7 @@ import typer
 
 from ctatlas.hashing import sha256_file
 from ctatlas.training.classes import trained_classes
+from ctatlas.training.evaluation.looks import looks_wrong
 from ctatlas.training.evaluation.verdict import statuses
 from ctatlas.training.loop import TrainConfig
 from ctatlas.training.samples import CHANNELS, GRID_MM
@@ -38,7 +39,8 @@ DATA = {
 
 def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str, Any], version: str) -> str:
     """Return the card as TOML."""
-    judged = statuses(figures)
+    weights = sha256_file(folder / "base.onnx")
+    judged = statuses(figures, looks_wrong(weights))
     rank = ["not_usable", "experimental", "usable"]
     out = [
         'name = "ctatlas/base"',
@@ -62,7 +64,7 @@ def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str
         "",
         "[weights]",
         'file = "base.onnx"',
-        f'sha256 = "{sha256_file(folder / "base.onnx")}"',
+        f'sha256 = "{weights}"',
         "",
         "[calibrated]",
         f"structures = {json.dumps(list(CALIBRATED))}",

@@ -33,3 +33,9 @@ def figure(
 )
 def test_a_structure_is_judged_by_its_worst_figure(rows: list[dict[str, object]], status: str) -> None:
     assert statuses(rows) == {"liver": status}
+
+
+def test_what_looks_wrong_in_a_real_scan_is_experimental_at_best() -> None:
+    rows = [figure("liver", 0.9, 0.6), figure("spleen", 0.9, 0.6), figure("stomach", 0.2, 0.6)]
+    found = statuses(rows, {"liver", "stomach"})
+    assert found == {"liver": "experimental", "spleen": "usable", "stomach": "not_usable"}

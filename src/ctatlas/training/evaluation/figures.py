@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,11 +83,11 @@ def overall(figures: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     return means
 
 
-def table(figures: Sequence[dict[str, Any]]) -> str:
+def table(figures: Sequence[dict[str, Any]], wrong: Collection[str] = ()) -> str:
     """Return the figures as Markdown: a row per structure; for every sort of data Dice (guess) · NSD · volume error."""
     sorts = [sort for sort in SORTS if any(row["sort"] == sort and row["n"] for row in figures)]
     head = ["structure", "status", *sorts, "invented, mL", "stray, mL"]
-    judged = statuses(figures)
+    judged = statuses(figures, wrong)
     lines = [_row(head), "| --- |" + " --- |" * (len(head) - 1)]
     for name in sorted({row["structure"] for row in figures}):
         own = {row["sort"]: row for row in figures if row["structure"] == name}

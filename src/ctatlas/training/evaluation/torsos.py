@@ -20,6 +20,11 @@ def _rows() -> tuple[dict[str, str], ...]:
     return tuple(csv.DictReader(text.splitlines()))
 
 
+def torso_names() -> tuple[str, ...]:
+    """Return what the torsos are called."""
+    return tuple(row["torso"] for row in _rows())
+
+
 def torsos(data: Path) -> Iterator[Case]:
     """Yield the torsos of a data folder, with empty masks of what is known to be absent."""
     for row in _rows():
