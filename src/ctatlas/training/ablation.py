@@ -93,7 +93,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _cell(value: float | None, whole: float | None) -> str:
     if value is None or whole is None:
         return "–"
-    return f"{value:.3f}" if value == whole else f"{value:.3f} ({value - whole:+.3f})"
+    return f"{value:.3f} ({value - whole:+.3f})"
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def score(case: Case, found: Segmentation, position: Mapping[str, float]) -> lis
             true[name] * ml,
             seen[name] * ml,
             0.0 if true[name] else seen[name] * ml,
-            stray_ml(truth.mask(name), found.mask(name), found) if true[name] and seen[name] else 0.0,
+            stray_ml(name, truth, found) if true[name] else 0.0,
         )
         for name in sorted(wanted)
     ]
@@ -117,8 +117,12 @@ def _paired(segmentation: Segmentation, pair: str, sides: tuple[str, ...]) -> Se
     return segmentation.add(pair, np.logical_or.reduce([segmentation.mask(side) for side in sides]))
 
 
-def stray_ml(reference: np.ndarray, predicted: np.ndarray, on: Segmentation) -> float:
+def stray_ml(name: str, truth: Segmentation, found: Segmentation) -> float:
     """Return the volume of the largest connected piece found that does not touch the structure."""
-    pieces = label_components(predicted)
-    touching = set(np.unique(pieces[reference]).tolist())
-    return max((p.volume_ml for p in measure_components(pieces, on.grid) if p.label not in touching), default=0.0)
+    box = found.box(name)
+    if box is None:
+        return 0.0
+    pieces = label_components(found.within(name, box))
+    touching = set(np.unique(pieces[truth.within(name, box)]).tolist())
+    measured = measure_components(pieces, found.grid)
+    return max((piece.volume_ml for piece in measured if piece.label not in touching), default=0.0)
