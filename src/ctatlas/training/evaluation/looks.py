@@ -20,7 +20,7 @@ class Look:
         First digits of the sha256 of the model's weights; what another model finds says nothing of this one.
     structure, torso : str
     looks : {"right", "wrong"}
-        Wrong: a third of it is missing or is something else.
+        Wrong: a piece that is plainly something else, or a large part missing.
     note : str
     """
 
