@@ -24,6 +24,7 @@ from PIL import Image
 import ctatlas
 from ctatlas.results.preview import WINDOW_HU, preview
 from ctatlas.training.evaluation.cases import Case, label_maps, phantoms, real
+from ctatlas.training.evaluation.position import PAIRS
 from ctatlas.training.evaluation.scores import comparable, find
 from ctatlas.training.evaluation.store import Store
 from ctatlas.training.evaluation.torsos import torsos
@@ -50,6 +51,7 @@ def torso(case: Case, models: Sequence[str], told: str) -> Image.Image:
 def worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of lowest Dice, at most one a structure, and those of the largest organs invented."""
     present = [row for row in rows if row["dice"] is not None and row["reference_ml"] >= AT_LEAST_ML]
+    present = [row for row in present if row["structure"] not in PAIRS]  # each side is there on its own
     by_structure = {row["structure"]: row for row in sorted(present, key=lambda row: -row["dice"])}
     low = sorted(by_structure.values(), key=lambda row: row["dice"])[:N_WORST]
     invented = sorted(rows, key=lambda row: -row["invented_ml"])[:N_INVENTED]
