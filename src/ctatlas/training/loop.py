@@ -22,7 +22,7 @@ from ctatlas.models.networks.unet import UNet
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.loss import segmentation_loss
 from ctatlas.training.pool import by_kind, load_pool, remaining
-from ctatlas.training.processes import keep_to_one_core
+from ctatlas.training.processes import one_core_each
 from ctatlas.training.samples import CHANNELS, Sample, draw_sample
 
 
@@ -92,13 +92,13 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
     (run / "config.json").write_text(json.dumps(asdict(config), indent=1))
     network.share_memory()
     averaged.share_memory()
-    keep_to_one_core()
     context = multiprocessing.get_context("spawn")
     last = config.steps if until is None else min(until, config.steps)
     shared = Shared(pool, run, config, network, averaged, context.Value("q", start), last)
     processes = [context.Process(target=_work, args=(n, shared)) for n in range(workers)]
-    for process in processes:
-        process.start()
+    with one_core_each():
+        for process in processes:
+            process.start()
     for process in processes:
         process.join()
     if any(process.exitcode for process in processes):

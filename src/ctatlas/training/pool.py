@@ -21,7 +21,7 @@ from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
 from ctatlas.training.classes import class_of_tissue, key_of_tables, trained_classes
 from ctatlas.training.label_map_members import deformed_scan, draw_anatomy, labelled_scan
-from ctatlas.training.processes import keep_to_one_core
+from ctatlas.training.processes import one_core_each
 from ctatlas.training.scans import SPACING_MM, UNLABELLED, scan_on_grid, to_ras
 from ctatlas.training.torsos import fields_of_view, partial_labels
 
@@ -114,8 +114,7 @@ def build_pool(
     jobs += [(write_phantom_member, (folder, seed, n)) for n in range(n_phantoms)]
     jobs += [(_completed_member, (folder, data, seed, n)) for n in range(n_completed)]
     jobs += [(_labelled_member, (folder, data, seed, n)) for n in range(n_labelled)]
-    keep_to_one_core()
-    with ProcessPoolExecutor(workers, get_context("spawn")) as executor:
+    with one_core_each(), ProcessPoolExecutor(workers, get_context("spawn")) as executor:
         for task in [executor.submit(job, *arguments) for job, arguments in jobs]:
             task.result()
     return len(list(folder.glob("*.json")))
