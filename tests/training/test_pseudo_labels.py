@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 pytest.importorskip("torch", reason="training needs the extra 'torch'")
 
@@ -86,7 +87,7 @@ def certain(truth):
 def test_votes_are_means_and_tell_where_they_differ(person, card):
     hu = person[0]
     models = [Model(card, Says(("liver",))), Model(card, Says(("spleen",)))]
-    votes = vote(hu, MM, models, views=(View(), View(shift=(0.5, 0.5, 0.5))))
+    votes = vote(hu, MM, models, views=(View(shift=(0.5, 0.5, 0.5)),))
     inside = tuple(np.argwhere(person[1] == CHANNEL["liver"]).mean(axis=0).astype(int))
     assert votes.mean[(CHANNEL["liver"], *inside)] == pytest.approx(0.5, abs=1e-4)
     assert votes.spread[(CHANNEL["spleen"], *inside)] == pytest.approx(1.0, abs=1e-3)
@@ -159,6 +160,17 @@ def test_hu_speaks_against_votes(person, card):
     np.testing.assert_array_equal(labels.codes[open_lung | bone], partial[open_lung | bone])
 
 
+def test_fluid_is_not_taught_as_liver(person, card):
+    hu, truth, partial = person
+    liver = truth == CHANNEL["liver"]
+    low = liver & (np.arange(hu.shape[2]) < np.median(np.nonzero(liver)[2]) - 4)
+    hu = np.where(low, 10, hu).astype(np.int16)
+    codes = pseudo_labels(votes_for(hu, certain(truth)), partial, card).codes
+    core = ndimage.binary_erosion(low)
+    np.testing.assert_array_equal(codes[core], partial[core])
+    assert (codes[liver & ~low] == CHANNEL["liver"]).mean() > 0.7
+
+
 def test_the_record_tells_everything_in_plain_types(person, card):
     import json
 
@@ -172,6 +184,6 @@ def test_the_record_tells_everything_in_plain_types(person, card):
 
 
 def test_every_class_has_its_thresholds():
-    assert confidence().shape == (N, 2)
-    assert ((confidence() > 0) & (confidence() < 1)).all()
+    assert confidence().shape == (N, 3)
+    assert ((confidence()[:, :2] > 0) & (confidence()[:, :2] < 1)).all()
     assert confidence()[0, 0] == confidence()[:, 0].max()
