@@ -103,12 +103,14 @@ def run(words: list[str]) -> None:
 
 
 def table(told: dict[str, Any]) -> str:
-    """Return a row per backend."""
+    """Return a row per backend, and say where other work took the cores."""
     lines = ["| backend | seconds | CPU seconds | peak memory, MB |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {name} | {run['seconds']:.1f} | {run['cpu_seconds']:.1f} | {run['peak_mb']:.0f} |"
         for name, run in told["runs"].items()
     ]
+    if any(run["cpu_seconds"] < run["seconds"] for run in told["runs"].values()):
+        lines += ["", "Other work took the cores meanwhile: the seconds on the clock mean nothing here."]
     return "\n".join(lines) + "\n"
 
 
