@@ -104,7 +104,7 @@ def run(words: list[str]) -> None:
 
 def table(told: dict[str, Any]) -> str:
     """Return a row per backend, and say where other work took the cores."""
-    lines = ["| backend | seconds | CPU seconds | peak memory, MB |", "| --- | --- | --- | --- |"]
+    lines = ["| backend | seconds | CPU seconds | peak memory, MiB |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {name} | {run['seconds']:.1f} | {run['cpu_seconds']:.1f} | {run['peak_mb']:.0f} |"
         for name, run in told["runs"].items()
