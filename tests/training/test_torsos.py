@@ -9,7 +9,8 @@ from ctatlas.synthesis.intensities import draw_intensities
 from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import draw_phantom
 from ctatlas.training.classes import IGNORED, channels_of_code, class_of_tissue, set_codes, trained_classes
-from ctatlas.training.scans import UNLABELLED
+from ctatlas.training.label_map_members import labelled_scan
+from ctatlas.training.scans import SPACING_MM, UNLABELLED
 from ctatlas.training.torsos import fields_of_view, find_bone, partial_labels
 
 MM = 4.0
@@ -37,8 +38,8 @@ def test_the_true_class_is_hardly_ever_ruled_out(person):
     wrong = ~allowed[labels, truth]
     for name, channel in CHANNEL.items():
         here = seen & (truth == channel)
-        if here.any():  # the aorta lies against the spine
-            assert wrong[here].mean() < (0.1 if name == "aorta" else 0.06), name
+        if here.any():  # gas in the gullet looks like lung
+            assert wrong[here].mean() < (0.1 if name == "esophagus" else 0.06), name
 
 
 def test_most_of_the_body_is_judged(person):
@@ -79,3 +80,25 @@ def test_the_table_names_fields_of_view_that_exist():
     views = {view for _, view in set_codes()}
     assert set(fields_of_view().values()) <= views
     assert fields_of_view().keys() == UNLABELLED.keys()
+
+
+def test_on_a_labelled_real_scan_the_true_class_is_left_in_question(shared_data):
+    tissues, hu = labelled_scan(shared_data)
+    labels, truth = partial_labels(hu, SPACING_MM, "whole"), class_of_tissue()[tissues]
+    allowed = np.zeros((256, 256), dtype=bool)
+    allowed[IGNORED] = True
+    for code, members in channels_of_code().items():
+        allowed[code, list(members)] = True
+    ruled_out = {
+        name: float((~allowed[labels, truth])[truth == channel].mean())
+        for name, channel in CHANNEL.items()
+        if (truth == channel).any()
+    }
+    assert len(ruled_out) > 20
+    assert {name: share for name, share in ruled_out.items() if share > 0.03} == {
+        "other_bone": pytest.approx(0.06, abs=0.03)  # ribs thinner than a voxel
+    }
+    bones = np.isin(truth, [CHANNEL[name] for name in ("vertebrae", "hips", "femurs", "other_bone")])
+    bone = labels == set_codes()["bone", "whole"]
+    assert bones[bone & (truth < len(CHANNEL))].mean() > 0.97
+    assert bone[bones].mean() > 0.25

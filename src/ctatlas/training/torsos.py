@@ -23,6 +23,8 @@ FAT_HU = (-150.0, -50.0)
 SOFT_HU = (-30.0, 130.0)  # above it spongiosa and enhanced organs are alike
 BONE_HU = 180.0
 CORTEX_HU = 350.0  # bone has some within two voxels; enhanced kidneys and lung vessels have not
+ABOVE_BLOOD_HU = 150.0  # what noise, and the blur of contrast medium in a vein, add to blood
+BLOOD_ML = 30.0  # a piece of the aorta, a ventricle
 ROUGH_HU = 60.0  # s.d. among neighbours; enhanced blood, kidneys and the core of spongiosa are smoother
 SKELETON_ML = 40.0  # smaller pieces of bone are cut ribs, but calcifications and contrast in the bowel as well
 PERHAPS_BONE_HU = 150.0
@@ -103,9 +105,9 @@ def find_bone(ct: np.ndarray, body: np.ndarray, lungs: np.ndarray, spacing_mm: f
     mean = ndimage.uniform_filter(hu, 3)
     rough = ndimage.uniform_filter(hu**2, 3) - mean**2 > ROUGH_HU**2
     dense = body & (ct > BONE_HU)
-    smooth = ndimage.binary_dilation(ndimage.binary_opening(dense & ~rough), iterations=2)
-    rough_dense = dense & ~smooth & ~lungs
-    near_cortex = ndimage.binary_dilation(rough_dense & (ct > CORTEX_HU), iterations=2)
+    core = ndimage.binary_opening(dense & ~rough)
+    rough_dense = dense & ~ndimage.binary_dilation(core, iterations=2) & ~lungs
+    near_cortex = ndimage.binary_dilation(rough_dense & (ct > _cortex_hu(hu, core, spacing_mm)), iterations=2)
     pieces, n = ndimage.label(rough_dense & near_cortex, np.ones((3, 3, 3)))
     large = np.bincount(pieces.ravel(), minlength=n + 1) * spacing_mm**3 / 1000 >= SKELETON_ML
     large[0] = False
@@ -118,6 +120,14 @@ def find_bone(ct: np.ndarray, body: np.ndarray, lungs: np.ndarray, spacing_mm: f
         small[0] = False
         section |= small[holes]
     return np.asarray(bone), ndimage.binary_dilation(closed)
+
+
+def _cortex_hu(hu: np.ndarray, core: np.ndarray, spacing_mm: float) -> float:
+    """Return from where on a rough voxel is cortex: well above the blood of the scan, which fills the large cores."""
+    pieces, n = ndimage.label(core)
+    sizes_ml = np.bincount(pieces.ravel(), minlength=n + 1)[1:] * spacing_mm**3 / 1000
+    blood = [float(np.median(hu[pieces == label])) for label in np.flatnonzero(sizes_ml >= BLOOD_ML) + 1]
+    return max([CORTEX_HU, *(hu_of + ABOVE_BLOOD_HU for hu_of in blood)])
 
 
 def _near_metal(ct: np.ndarray, spacing_mm: float) -> np.ndarray:
