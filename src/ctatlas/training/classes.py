@@ -53,6 +53,12 @@ def trained_classes() -> tuple[TrainedClass, ...]:
     )
 
 
+def out_of_view(field_of_view: str) -> tuple[str, ...]:
+    """Return the classes that a field of view can't show: those of its row of `fields_of_view.csv`."""
+    absent = {row["name"]: tuple(row["absent"].split()) for row in _rows("fields_of_view.csv")}
+    return absent[field_of_view]
+
+
 @cache
 def _class_sets() -> Mapping[tuple[str, str], frozenset[int]]:
     """Return the channels of every class set by its name and the field of view; what is out of view is in none."""

@@ -13,7 +13,8 @@ from ctatlas.synthesis.cases import draw_case
 from ctatlas.training.evaluation import cases as module
 from ctatlas.training.evaluation.cases import phantom, real
 from ctatlas.training.evaluation.store import Store
-from ctatlas.training.evaluation.torsos import torsos
+from ctatlas.training.evaluation.torsos import absent_in, torsos
+from ctatlas.training.scans import UNLABELLED
 
 
 @pytest.fixture
@@ -58,11 +59,17 @@ def test_a_real_scan_knows_wholes_and_what_is_absent(shared_data: Path) -> None:
     assert liver > spleen  # +x is the patient's right in RAS+ world
 
 
+def test_what_a_field_of_view_leaves_out_is_absent_and_what_was_seen_besides() -> None:
+    pelvis = {"urinary_bladder", "prostate", "rectum", "hip_left", "hip_right", "femur_left", "femur_right"}
+    assert set(absent_in("nsclc-r01-001")) == pelvis
+    assert set(absent_in("crlm-1004")) == pelvis | {"trachea"}
+    assert all(set(absent_in(name)) <= structures().keys() for name in UNLABELLED)
+
+
 def test_torsos_without_labels_know_only_what_is_absent(shared_data: Path) -> None:
     cases = list(torsos(shared_data))
     assert [case.name for case in cases] == ["crlm-1004", "lidc-0314", "nsclc-r01-001", "4dlung-113"]
     for case in cases:
-        assert set(case.truth.names) <= structures().keys()
-        assert "urinary_bladder" in case.truth.names
+        assert case.truth.names == absent_in(case.name)
         assert not any(case.truth.n_voxels().values())
         assert case.truth.grid == case.volume.grid
