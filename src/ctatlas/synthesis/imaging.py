@@ -90,7 +90,8 @@ def render(
             ideal = np.where(own == 0, ideal, hu_of[sub] + own)
         slice_hu = ndimage.gaussian_filter(ideal.mean(axis=2), sigma)
         slice_hu += scanner.noise_hu * _tiled(noise, shape[:2], k)
-        slice_hu += streaks_hu((sub == metal).mean(axis=2), spacing_mm[:2], scanner.streak_hu)
+        chance = np.random.default_rng([scanner.seed, k])
+        slice_hu += streaks_hu((sub == metal).mean(axis=2), spacing_mm[:2], scanner.streak_hu, chance)
         image[:, :, k] = np.where(seen, np.clip(np.rint(slice_hu), -1024, 3071), scanner.padding_hu)
     return image
 
