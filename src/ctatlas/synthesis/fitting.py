@@ -15,6 +15,7 @@ from ctatlas.synthesis.tables import other_side, tissues
 # One grid after the other: voxels in mm, and how near is near enough.
 GRIDS = ((5.0, 0.04), (3.0, 0.015))
 FINE = (1.0, 0.01)
+LOBED = (1.5, 0.01)  # of an organ with lobules, whose clefts the coarse grids miss
 SMALL_ML = 12.0  # an organ of so few voxels is fitted alone on the fine grid
 ROUNDS = 6
 AT_MOST = (0.75, 1.3)  # change of an organ's size in one round
@@ -37,8 +38,9 @@ def fitted(phantom: Phantom) -> Phantom:
     person = replace(phantom, subject=replace(phantom.subject, conditions=()))  # not mirrored: same volumes
     for grid in GRIDS:
         person = _fitted_in(trunk_mm(person), grid, person, large)
-    for name in drawn.keys() - large.keys():
-        person = _fitted_in(_around(person, name), FINE, person, {name: drawn[name]})
+    for name, target in drawn.items():
+        if name not in large or person.organs[name]["clefts_mm"]:
+            person = _fitted_in(_around(person, name), FINE if name not in large else LOBED, person, {name: target})
     return replace(person, subject=phantom.subject)
 
 
