@@ -76,11 +76,16 @@ def rows(people: list[dict[str, tuple[float, float]]]) -> list[dict[str, Any]]:
     return table
 
 
+def ml(volume: float) -> str:
+    """Write a volume with three figures at most."""
+    return f"{volume:.0f}" if volume >= 100 else f"{volume:.3g}"
+
+
 def markdown(table: list[dict[str, Any]]) -> str:
     """Return the table of the manual."""
     lines = ["| organ | n | drawn, mL: median (range) | off by, %: median, worst |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {row['organ']} | {row['n']} | {row['median_ml']:.3g} ({row['least_ml']:.3g} to {row['most_ml']:.3g}) "
+        f"| {row['organ']} | {row['n']} | {ml(row['median_ml'])} ({ml(row['least_ml'])} to {ml(row['most_ml'])}) "
         f"| {100 * row['median_off']:.1f}, {100 * row['worst_off']:.1f} |"
         for row in table
     ]
