@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ctatlas.synthesis.label_maps import LabelMap, complete, mirrored
 from ctatlas.synthesis.phantom import draw_phantom
@@ -94,3 +95,15 @@ def test_situs_inversus_swaps_sides_and_names_and_twice_is_nothing(patient):
     assert left[:, 0].mean() > 50
     assert len(left) == (patient == 4).sum()
     np.testing.assert_array_equal(mirrored(turned, organs=True).tissues, label_map.tissues)
+
+
+def test_the_persons_chest_does_not_stick_out_of_a_guessed_skin(patient):
+    painted, known = as_tissues(patient, NAMES, STEP)
+    narrow = patient > 0
+    narrow[:30] = narrow[-30:] = False
+    rng = np.random.default_rng(0)
+    whole = complete([LabelMap(painted, known, narrow, STEP, skin_seen=False)], draw_phantom(rng, conditions=()), rng)
+    lungs = np.isin(whole, [*ids_of("lung_left"), *ids_of("lung_right")])
+    assert lungs.sum() * STEP**3 > 1_000_000  # two thirds of them would be cut off by the narrow skin
+    near = ndimage.binary_dilation(lungs, np.ones((5, 5, 1)))  # 8 mm around, within each slice
+    assert not (near & (whole == 0)).any()

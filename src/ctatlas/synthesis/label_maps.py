@@ -19,6 +19,7 @@ from ctatlas.synthesis.tables import tissue_id, tissues
 
 PERSON_MM = 6.0
 UNDER_SKIN_MM = (6.0, 24.0)
+CHEST = frozenset(("lung_left", "lung_right", "ribs"))  # of the person, where the patient's skin is a guess
 MARGIN_MM = 12.0  # from organs that lie outside of another patient's outline to the skin
 # What has the same form on both sides, so that its mirror image is a body as usual.
 TWO_SIDED = ("vertebrae", "sacrum", "hip", "femur", "ribs", "sternum", "costal", "gluteus", "autochthon", "iliopsoas")
@@ -32,6 +33,7 @@ class LabelMap:
     known: frozenset[str]  # structures the map outlines wherever they lie in its field of view
     body: np.ndarray
     spacing_mm: float
+    skin_seen: bool = True  # else the body is a guess around the organs
 
 
 def mirrored(label_map: LabelMap, *, organs: bool = False) -> LabelMap:
@@ -99,6 +101,8 @@ def complete(maps: Sequence[LabelMap], phantom: Phantom, rng: np.random.Generato
     body = first.body.copy()
     for layer in layers[1:]:
         body |= layer.body
+    if not first.skin_seen:
+        body |= hull_of_slices(_among(painted, _tissues_of(CHEST)), MARGIN_MM, spacing)
     whole = _stacked(in_outline(painted, body, spacing, float(rng.uniform(*UNDER_SKIN_MM))), layers)
     whole[~body] = tissue_id("air")
     close_lungs(whole, spacing)

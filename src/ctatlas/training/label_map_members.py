@@ -123,7 +123,7 @@ def label_map_of(data: Path, name: str) -> LabelMap:
     left_out = {n for n, structure in names.items() if structure in facts["left_out"].split()}
     painted[np.isin(labels, list(left_out))] = 0
     known = (known - set(facts["left_out"].split())) | set(facts["also_known"].split())
-    return LabelMap(painted, known, _outline(data, name, labels), SPACING_MM)
+    return LabelMap(painted, known, _outline(data, name, labels), SPACING_MM, skin_seen=facts["outline"] != "organs")
 
 
 def _outline(data: Path, name: str, labels: np.ndarray) -> np.ndarray:
