@@ -19,7 +19,7 @@ TOTAL = label_set("totalsegmentator-v2")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a scan and the label map of ribs that end before the spine, in somebody's numbers."""
     folder = tmp_path_factory.mktemp("given")
-    cage = make_rib_cage(draw_rib_cage(41, 5, spacing_mm=(3.2, 3.1, 3.4)))
+    cage = make_rib_cage(draw_rib_cage(41, 6, spacing_mm=(3.2, 3.1, 3.4)))
     wrong = sides_swapped(cut_at_spine(25.0)(cage, np.random.default_rng(1)), np.random.default_rng(2), count=2)
     write_labels(numbered(wrong), cage.grid, folder / "labels.nii.gz")
     write_labels(numbered(cage), cage.grid, folder / "truth.nii.gz")

@@ -38,10 +38,11 @@ class PhantomAtlas:
 
 @cache
 def coarse_phantom(number: int, seed: int = 0) -> PhantomCase:
-    """Make a phantom of voxels of about 6 mm; a second of work, done once in a test run."""
+    """Make a phantom of voxels of about 6 mm, its body whole in view; a second of work, done once in a test run."""
     plan = draw_case(seed, number, shape=SHAPE, conditions=(), exact=False)
     first = (*plan.first_voxel_mm[:2], MIDDLE_MM - SLICE_MM * (SHAPE[2] - 1) / 2)
-    return make_case(replace(plan, spacing_mm=(*plan.spacing_mm[:2], SLICE_MM), first_voxel_mm=first))
+    scanner = replace(plan.scanner, field_mm=None)
+    return make_case(replace(plan, spacing_mm=(*plan.spacing_mm[:2], SLICE_MM), first_voxel_mm=first, scanner=scanner))
 
 
 def phantom_atlas(
