@@ -49,7 +49,7 @@ class Says:
 @pytest.fixture(scope="module")
 def card(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    shutil.copy(str(files("ctatlas.models") / "data" / "base" / "base.onnx"), folder / "base.onnx")
+    shutil.copy(str(files("ctatlas.models") / "data" / "base" / "network.onnx"), folder / "network.onnx")
     (folder / "card.toml").write_text(card_text(folder, [], {}, "0"), encoding="utf-8")
     return read_card(folder / "card.toml")
 
@@ -57,7 +57,7 @@ def card(tmp_path_factory):
 @pytest.fixture(scope="module")
 def person():
     """A scan (right, front, head), the true class of its voxels, and what its HU tell."""
-    axes = [np.arange(-220, 220, MM), np.arange(-160, 150, MM), np.arange(-100, 260, MM)]
+    axes = [np.arange(-220, 220, MM), np.arange(-190, 150, MM), np.arange(-100, 260, MM)]
     painted = paint(draw_phantom(np.random.default_rng([5, 1]), conditions=()), *axes)
     rng = np.random.default_rng(0)
     intensities = draw_intensities(rng, randomise=False, spread=0.0, phase="portal")
@@ -85,10 +85,11 @@ def certain(truth):
 
 
 def test_votes_are_means_and_tell_where_they_differ(person, card):
-    hu = person[0]
+    beside = 70  # voxels of air: more than a window
+    hu = np.pad(person[0], ((beside, 0), (0, 0), (0, 0)), constant_values=-1000)
     models = [Model(card, Says(("liver",))), Model(card, Says(("spleen",)))]
     votes = vote(hu, MM, models, views=(View(shift=(0.5, 0.5, 0.5)),))
-    inside = tuple(np.argwhere(person[1] == CHANNEL["liver"]).mean(axis=0).astype(int))
+    inside = tuple(np.argwhere(person[1] == CHANNEL["liver"]).mean(axis=0).astype(int) + (beside, 0, 0))
     assert votes.mean[(CHANNEL["liver"], *inside)] == pytest.approx(0.5, abs=1e-4)
     assert votes.spread[(CHANNEL["spleen"], *inside)] == pytest.approx(1.0, abs=1e-3)
     assert votes.spread[(CHANNEL["heart"], *inside)] == pytest.approx(0.0, abs=1e-3)

@@ -26,6 +26,12 @@ class Frame:
         """Return the array's shape."""
         return (len(self.x), len(self.y), len(self.z))
 
+    @property
+    def voxel_mm3(self) -> float:
+        """Return a voxel's volume in the person of the tables, before size and warp; 0 of a single slice."""
+        steps = [abs(axis[-1] - axis[0]) / max(len(axis) - 1, 1) for axis in (self.x, self.y, self.z)]
+        return float(np.prod(steps))
+
     def box(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, slice]:
         """Return the index box that holds a box in mm, however the warp moves it."""
         spans = []

@@ -13,6 +13,7 @@ from ctatlas.synthesis.shapes import Ellipsoid, Point, Shape, Tube
 from ctatlas.synthesis.subject import Subject
 from ctatlas.synthesis.tables import OrganSize, organ_sizes, placement
 
+WITH_BUILD = 0.6  # correlation of organs' volumes with how large a person is: estimate
 ADULT_CM = 160.0  # organs of shorter people are smaller than the tables say
 MIDDLE_OF_CAVITY = (0.0, -20.0, 0.0)
 RIGID = ("frame", "lungs", "pelvis", "shoulder")
@@ -60,7 +61,9 @@ def _target_ml(rng: np.random.Generator, size: OrganSize, subject: Subject) -> f
     mean, sd = (size.men_ml, size.men_sd) if subject.sex == "male" else (size.women_ml, size.women_sd)
     sigma = np.sqrt(np.log(1 + (sd / mean) ** 2))
     grown = float(min(subject.height_cm / ADULT_CM, 1.0) ** 2.5)
-    return grown * float(np.clip(rng.lognormal(np.log(mean) - sigma**2 / 2, sigma), 0.1 * mean, 4 * mean))
+    deviation = WITH_BUILD * subject.build + np.sqrt(1 - WITH_BUILD**2) * rng.normal()
+    drawn = np.exp(np.log(mean) - sigma**2 / 2 + sigma * deviation)
+    return grown * float(np.clip(drawn, 0.1 * mean, 4 * mean))
 
 
 def put(part: Part, organ: dict[str, Any], rng: np.random.Generator) -> Part | None:

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from ctatlas.synthesis.crumbs import sweep_crumbs
 from ctatlas.synthesis.fluids import fill_with_fluid
 from ctatlas.synthesis.frame import Frame, frame_of
 from ctatlas.synthesis.parts import Part
@@ -18,6 +19,11 @@ SKIN_MM = 2.0
 UNDER_DIAPHRAGM = ("liver", "spleen", "stomach_wall")
 # Domes of the diaphragm: height = base + bump · exp(−r²/70²). Source: reference placement.
 DOMES = {"right": (44.0, 26.0, -75.0, -25.0), "left": (40.0, 22.0, 80.0, -25.0)}
+
+EDGE_MM = np.float32(25.0)  # radius of the edge where a floor cuts an organ
+LEAST_WALL_MM = 9.0  # of muscle around the cavity, in lean people, too
+THIN_MM = 14.0  # of ribs and muscle around the chest
+CHEST_WALL = ((0.0, 50.0), (0.0, 1.0))  # heights between which the wall of the belly becomes that of the chest
 
 
 def paint(phantom: Phantom, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -35,7 +41,10 @@ def paint(phantom: Phantom, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.n
     (x, y, z) uint8
         Tissue ids of `tissues.csv`; 0 is air.
     """
-    return paint_on(frame_of(phantom, x, y, z), phantom)
+    frame = frame_of(phantom, x, y, z)
+    labels = paint_on(frame, phantom)
+    sweep_crumbs(labels, frame.voxel_mm3)
+    return labels
 
 
 def paint_on(frame: Frame, phantom: Phantom) -> np.ndarray:
@@ -86,6 +95,9 @@ def _body(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     dy = py - table["y_centre"]
     muscle_width = (table["half_width"] - 16) * wide - (1 - subject.wall) * 6
     muscle_depth = (table["half_depth"] - 16) * wide - (1 - subject.wall) * 6
+    chest_wall = np.interp(z, *CHEST_WALL).astype(np.float32)
+    muscle_width = np.maximum(muscle_width, chest_wall * (table["cavity_half_width"] * wide + THIN_MM))
+    muscle_depth = np.maximum(muscle_depth, chest_wall * (table["cavity_half_depth"] * wide + THIN_MM))
     rho = np.sqrt(px * px + dy * dy)
     q_muscle = _superellipse(px, dy, muscle_width, muscle_depth, 2.4)
     legs = z < -292
@@ -100,7 +112,7 @@ def _body(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     labels[beyond_muscle < fat * front + SKIN_MM] = tissue_id("skin")
     labels[beyond_muscle < fat * front] = tissue_id("subcutaneous_fat")
     labels[beyond_muscle < 0] = tissue_id("muscle")
-    cavity = (q_cavity < 1) & (beyond_muscle < 0)
+    cavity = (q_cavity < 1) & (beyond_muscle < -LEAST_WALL_MM)
     labels[cavity] = tissue_id("visceral_fat")
     return labels, cavity
 
@@ -127,14 +139,22 @@ def _depth(shape: Shape, frame: Frame, box: tuple[slice, slice, slice]) -> np.nd
     return depth
 
 
+def _depth_of(part: Part, frame: Frame, box: tuple[slice, slice, slice]) -> np.ndarray:
+    """Return the depth below the surface of a part, clefts and floor included."""
+    depth = _depth(part.shape, frame, box)
+    if part.clefts > 0:
+        depth -= np.float32(part.clefts) * _clefts(*frame.coordinates(box))
+    if part.floor is not None:
+        depth = _rounded(depth, frame.coordinates(box)[2] - np.float32(part.floor))
+    return depth
+
+
 def _paint_part(labels: np.ndarray, part: Part, frame: Frame, subject: Subject, within: np.ndarray | None) -> None:
     box = frame.box(*part.shape.bounds())
     if any(s.stop <= s.start for s in box):
         return
-    depth = _depth(part.shape, frame, box)
+    depth = _depth_of(part, frame, box)
     here = labels[box]
-    if part.clefts > 0:
-        depth -= np.float32(part.clefts) * _clefts(*frame.coordinates(box))
     mask = depth > 0
     if within is not None:
         mask &= within[box]
@@ -155,6 +175,13 @@ def _paint_part(labels: np.ndarray, part: Part, frame: Frame, subject: Subject, 
         if part.gas and part.gas_y is not None:
             _, y, _ = frame.coordinates(box)
             here[core & (y < part.gas_y)] = tissue_id(part.gas)
+
+
+def _rounded(depth: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return the depth in what lies in a shape and over a floor, the edge between them rounded."""
+    short, low = np.maximum(EDGE_MM - depth, 0), np.maximum(EDGE_MM - height, 0)
+    rounded: np.ndarray = np.minimum(np.minimum(depth, height), EDGE_MM - np.hypot(short, low))
+    return rounded
 
 
 def _clefts(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ class Part:
 
     `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on
     their back). `over` limits painting to some tissues, `spares` keeps it from some, `inside` to the "cavity";
-    `above`/`below` cut the shape at a dome of the diaphragm; `clefts` are as many mm deep, as fat parts the lobules of
-    a gland.
+    `above`/`below` cut the shape at a dome of the diaphragm, `floor` at a height; `clefts` are as many mm deep, as fat
+    parts the lobules of a gland.
     """
 
     tissue: str
@@ -35,6 +35,7 @@ class Part:
     inside: str = ""
     spares: tuple[str, ...] = ()
     clefts: float = 0.0
+    floor: float | None = None
 
     def mirrored(self) -> Part:
         """Return the same part on the right side."""
@@ -67,6 +68,7 @@ def placed_parts(sex: str, forms: Mapping[str, str]) -> list[Part]:
             below=row.get("below", ""),
             inside=placement()["organs"][row["organ"]].get("inside", ""),
             spares=tuple(row.get("spares", ())),
+            floor=row.get("floor"),
         )
         parts += [part, part.mirrored()] if row.get("mirror") else [part]
     return parts

@@ -9,6 +9,7 @@ import numpy as np
 
 from ctatlas.synthesis.conditions import draw_conditions, known_conditions
 
+GIRTH = (1.013, 0.1)  # mean and s.d. of `visceral` as drawn here
 HEIGHT_CM = {"male": (177, 7), "female": (164, 6.5)}
 
 
@@ -34,6 +35,13 @@ class Subject:
     conditions: tuple[str, ...]  # names of `conditions.csv`
     ascites_mm: float  # how far fluid stands around the organs of the belly
     free_gas_mm: float  # depth of gas under the front wall
+
+    @property
+    def build(self) -> float:
+        """Return how large the person is for the sex, in standard deviations."""
+        mean, sd = HEIGHT_CM[self.sex]
+        tall = 0.0 if "child" in self.conditions else (self.height_cm - mean) / sd
+        return float(np.clip(0.5 * tall + 0.87 * (self.visceral - GIRTH[0]) / GIRTH[1], -2.5, 2.5))
 
 
 def draw_subject(rng: np.random.Generator, sex: str | None, conditions: Collection[str] | None) -> Subject:

@@ -28,7 +28,8 @@ class Votes:
     scene : Scene
         The scan, and what calibrated HU gives of it.
     mean, spread : (c, right, front, head) float32
-        Mean probability of every class, and twice the standard deviation; background alone outside of the body.
+        Mean probability of every class, and twice the standard deviation; background alone where no window meets
+        the body.
     """
 
     scene: Scene
