@@ -57,7 +57,7 @@ def base() -> torch.nn.Module:
     from onnx import numpy_helper
 
     network = UNet(2, len(card(BASE).classes), TrainConfig().widths)
-    model = onnx.load(folder_of(BASE) / "base.onnx")
+    model = onnx.load(folder_of(BASE) / "network.onnx")
     tensors = {each.name.removesuffix("_half"): numpy_helper.to_array(each) for each in model.graph.initializer}
     network.load_state_dict({key: torch.from_numpy(tensors[key].astype(np.float32)) for key in network.state_dict()})
     return network

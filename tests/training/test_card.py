@@ -25,8 +25,8 @@ def figure(structure: str, dice: float, prior: float) -> dict[str, object]:
 
 
 def test_a_written_card_is_valid_and_has_every_class(tmp_path: Path) -> None:
-    weights = files("ctatlas.models") / "data" / "base" / "base.onnx"
-    shutil.copy(str(weights), tmp_path / "base.onnx")
+    weights = files("ctatlas.models") / "data" / "base" / "network.onnx"
+    shutil.copy(str(weights), tmp_path / "network.onnx")
     text = card_text(tmp_path, [figure("liver", 0.9, 0.6), figure("pancreas", 0.3, 0.1)], {"seed": 1}, "0.1")
     (tmp_path / "card.toml").write_text(text, encoding="utf-8")
     card = read_card(tmp_path / "card.toml")

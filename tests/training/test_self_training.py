@@ -53,7 +53,7 @@ def run(tmp_path):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A network written once for all tests that only need some."""
-    path = tmp_path_factory.mktemp("exported") / "base.onnx"
+    path = tmp_path_factory.mktemp("exported") / "network.onnx"
     export(new_network(CONFIG).eval(), path)
     return path
 

@@ -1,4 +1,4 @@
-"""Write the bundled model's card: `python -m ctatlas.training.card MODEL_FOLDER [--evidence FIGURES.json]`.
+"""Write the bundled model's card: `python -m ctatlas.training.card MODEL_FOLDER RUN [--evidence FIGURES.json]`.
 
 Classes and channels come from the trainer's own tables, figures from `benchmarks/base_model.py`.
 """
@@ -18,17 +18,23 @@ from ctatlas.hashing import sha256_file
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.evaluation.looks import looks_wrong
 from ctatlas.training.evaluation.verdict import statuses
-from ctatlas.training.loop import TrainConfig
+from ctatlas.training.loop import config_of
 from ctatlas.training.samples import CHANNELS, GRID_MM
 
 AUXILIARY = ("lungs", "other_bone", "chest_vessels")
 SPLIT = {"hips": "hip", "femurs": "femur", "iliopsoas": "iliopsoas", "adrenal_glands": "adrenal_gland"}
 CALIBRATED = ("body", "lung_left", "lung_right", "trachea")
 DESCRIPTION = "Organs, vessels and bones of the trunk in CT at 4 mm: calibrated HU, a small U-Net, anatomical rules."
+SMALLER = " One of the smaller networks beside ctatlas/base, for ensembles and disagreement."
 NOT_FOR = (
     "Clinical use, volumetry of single patients, children, tumours; validated on one patient against machine labels."
 )
-PATIENT_DATA = "one labelled CT (ts-example), four unlabelled CTs, one patient's label map (SPL), one pelvis (CORT)"
+PATIENT_DATA = {
+    "ts-example": "one labelled CT (ts-example)",
+    "torso": "four unlabelled CTs",
+    "spl-abdomen": "one patient's label map (SPL)",
+    "cort-prostate": "one pelvis (CORT)",
+}
 DATA = {
     "phantom": "unseen phantoms (seed 90001)",
     "label map": "unseen completions of four label maps (seed 90001)",
@@ -37,17 +43,24 @@ DATA = {
 }
 
 
-def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str, Any], version: str) -> str:
-    """Return the card as TOML."""
-    weights = sha256_file(folder / "base.onnx")
+def card_text(
+    folder: Path,
+    figures: list[dict[str, Any]],
+    training: Mapping[str, Any],
+    version: str,
+    *,
+    name: str = "base",
+) -> str:
+    """Return the card of a trained network, `name` of `members.toml`, as TOML."""
+    weights = sha256_file(folder / "network.onnx")
     judged = statuses(figures, looks_wrong(weights))
     rank = ["not_usable", "experimental", "usable"]
     out = [
-        'name = "ctatlas/base"',
+        f'name = "ctatlas/{name}"',
         f'version = "{version}"',
         'license = "Apache-2.0; the sources of its training data keep theirs, named below"',
         'commercial_use = "yes"',
-        f'description = "{DESCRIPTION}"',
+        f'description = "{DESCRIPTION}{SMALLER if name != "base" else ""}"',
         f'not_for = "{NOT_FOR}"',
         'citation = "see CITATION.cff of ctatlas"',
         "",
@@ -63,7 +76,7 @@ def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str
         "overlap = 0.5",
         "",
         "[weights]",
-        'file = "base.onnx"',
+        'file = "network.onnx"',
         f'sha256 = "{weights}"',
         "",
         "[calibrated]",
@@ -98,24 +111,26 @@ def card_text(folder: Path, figures: list[dict[str, Any]], training: Mapping[str
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Holds base.onnx; card.toml is written beside it.")],
+    folder: Annotated[Path, typer.Argument(help="Holds network.onnx; card.toml is written beside it.")],
+    run: Annotated[Path, typer.Argument(help="The run that it was exported from.")],
+    *,
     evidence: Annotated[Path | None, typer.Option(help="JSON of benchmarks/base_model.py.")] = None,
-    steps: Annotated[int, typer.Option(help="Steps really made.")] = TrainConfig().steps,
     commit: Annotated[str, typer.Option(help="Commit whose trainer made the weights.")] = "",
-    version: str = "0.1",
+    name: Annotated[str, typer.Option("--member", help="Its row of members.toml.")] = "base",
+    version: str = "0.2",
 ) -> None:
     """Write the card."""
     figures = json.loads(evidence.read_text())["summary"] if evidence else []
-    config = TrainConfig(steps=steps)
+    config = config_of(run)
     training = {
-        "script": "python -m ctatlas.training.base",
+        "script": f"python -m ctatlas.training.base FOLDER DATA --member {name} --steps {config.steps}",
         "commit": commit,
         "seed": config.seed,
-        "steps": steps,
+        "steps": config.steps,
         "widths": list(config.widths),
-        "patient_data": PATIENT_DATA,
+        "patient_data": ", ".join(text for source, text in PATIENT_DATA.items() if source not in config.without),
     }
-    (folder / "card.toml").write_text(card_text(folder, figures, training, version), encoding="utf-8")
+    (folder / "card.toml").write_text(card_text(folder, figures, training, version, name=name), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ from ctatlas.hashing import sha256_file
 from ctatlas.models.networks.unet import UNet
 from ctatlas.models.precision import halve_weights
 from ctatlas.training.classes import trained_classes
-from ctatlas.training.loop import TrainConfig
+from ctatlas.training.loop import TrainConfig, config_of
 from ctatlas.training.samples import CHANNELS
 
 OPSET = 17
@@ -81,8 +80,7 @@ def main(
     target: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
 ) -> None:
     """Export a checkpoint's averaged weights."""
-    widths = json.loads((checkpoint.parent / "config.json").read_text())["widths"]
-    typer.echo(export(load_averaged(checkpoint, widths), target))
+    typer.echo(export(load_averaged(checkpoint, config_of(checkpoint.parent).widths), target))
 
 
 if __name__ == "__main__":

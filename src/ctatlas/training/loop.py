@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,16 @@ def class_weights(config: TrainConfig, step: int) -> torch.Tensor:
     fall = float(np.clip((step - start) / max(0.9 * config.steps - start, 1), 0, 1))
     weights = torch.tensor([c.loss_weight for c in trained_classes()])
     return weights + (1 - weights) * fall
+
+
+def config_of(run: Path) -> TrainConfig:
+    """Read how a run was made."""
+    stored = json.loads((run / "config.json").read_text())
+    known = {each.name for each in fields(TrainConfig)}
+    told: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known
+    }
+    return TrainConfig(**told)
 
 
 def new_network(config: TrainConfig) -> UNet:

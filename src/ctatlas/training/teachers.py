@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,7 +11,7 @@ from ctatlas.errors import ModelError
 from ctatlas.models import Model, card, load
 from ctatlas.training.card import card_text
 from ctatlas.training.export import export, load_averaged
-from ctatlas.training.loop import TrainConfig
+from ctatlas.training.loop import TrainConfig, config_of
 from ctatlas.training.pool import load_pool, remaining
 from ctatlas.training.votes import check_classes
 
@@ -54,16 +52,6 @@ class Teacher:
         return {source for member in remaining(load_pool(pool), left_out) for source in member.sources}
 
 
-def config_of(run: Path) -> TrainConfig:
-    """Read how a run was made."""
-    stored = json.loads((run / "config.json").read_text())
-    known = {each.name for each in fields(TrainConfig)}
-    told: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known
-    }
-    return TrainConfig(**told)
-
-
 def teacher_of(path: str, made: Path) -> Teacher:
     """Return what a person names: a run, or the name or folder of a model.
 
@@ -91,7 +79,7 @@ def teacher_of(path: str, made: Path) -> Teacher:
             f"{run / 'checkpoint.pt'}: its weights are not those of a network of today's classes; train anew "
             f"({str(error).splitlines()[0]})"
         ) from None
-    export(network, made / "base.onnx")
+    export(network, made / "network.onnx")
     (made / "card.toml").write_text(card_text(made, [], {"run": run.name}, "0"), encoding="utf-8")
     return Teacher(str(made), run)
 
