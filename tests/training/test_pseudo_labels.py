@@ -89,7 +89,8 @@ def test_votes_are_means_and_tell_where_they_differ(person, card):
     hu = np.pad(person[0], ((beside, 0), (0, 0), (0, 0)), constant_values=-1000)
     models = [Model(card, Says(("liver",))), Model(card, Says(("spleen",)))]
     votes = vote(hu, MM, models, views=(View(shift=(0.5, 0.5, 0.5)),))
-    inside = tuple(np.argwhere(person[1] == CHANNEL["liver"]).mean(axis=0).astype(int) + (beside, 0, 0))
+    i, j, k = np.argwhere(person[1] == CHANNEL["liver"]).mean(axis=0).astype(int)
+    inside = (i + beside, j, k)
     assert votes.mean[(CHANNEL["liver"], *inside)] == pytest.approx(0.5, abs=1e-4)
     assert votes.spread[(CHANNEL["spleen"], *inside)] == pytest.approx(1.0, abs=1e-3)
     assert votes.spread[(CHANNEL["heart"], *inside)] == pytest.approx(0.0, abs=1e-3)

@@ -15,7 +15,8 @@ from ctatlas.synthesis.tables import other_side, tissues
 # One grid after the other: voxels in mm, and how near is near enough.
 GRIDS = ((5.0, 0.04), (3.0, 0.015))
 FINE = (1.0, 0.01)
-LOBED = (1.5, 0.01)  # of an organ with lobules, whose clefts the coarse grids miss
+MEDIUM = (1.5, 0.01)
+THIN = ("pancreas",)  # coarse grids miss its tail and its clefts: it is fitted alone, too, on the medium grid
 SMALL_ML = 12.0  # an organ of so few voxels is fitted alone on the fine grid
 ROUNDS = 6
 AT_MOST = (0.75, 1.3)  # change of an organ's size in one round
@@ -38,9 +39,10 @@ def fitted(phantom: Phantom) -> Phantom:
     person = replace(phantom, subject=replace(phantom.subject, conditions=()))  # not mirrored: same volumes
     for grid in GRIDS:
         person = _fitted_in(trunk_mm(person), grid, person, large)
-    for name, target in drawn.items():
-        if name not in large or person.organs[name]["clefts_mm"]:
-            person = _fitted_in(_around(person, name), FINE if name not in large else LOBED, person, {name: target})
+    alone = [(name, FINE) for name in drawn if name not in large]
+    alone += [(name, MEDIUM) for name in THIN if name in large]  # after the small ones, which may cover it
+    for name, grid in alone:
+        person = _fitted_in(_around(person, name), grid, person, {name: drawn[name]})
     return replace(person, subject=phantom.subject)
 
 
