@@ -1,6 +1,8 @@
 """The card is written from tables and figures."""
 
+import json
 import shutil
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra 'torch'")
 
 from ctatlas.models import read_card
-from ctatlas.training.card import card_text
+from ctatlas.training.card import card_text, main
 from ctatlas.training.classes import trained_classes
+from ctatlas.training.members import member
 
 
 def figure(structure: str, dice: float, prior: float) -> dict[str, object]:
@@ -34,3 +37,17 @@ def test_a_written_card_is_valid_and_has_every_class(tmp_path: Path) -> None:
     assert card.structures["liver"] == "usable"
     assert card.structures["pancreas"] == "experimental"
     assert card.evidence[0].value == 0.9
+
+
+def test_the_card_of_a_smaller_network_says_which_patients_it_saw(tmp_path: Path) -> None:
+    run = tmp_path / "base-c"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps(asdict(member("base-c"))), encoding="utf-8")
+    (tmp_path / "network.onnx").write_bytes(b"weights")
+    main(tmp_path, run, name="base-c", commit="0" * 40)
+    card = read_card(tmp_path / "card.toml")
+    assert card.name == "ctatlas/base-c"
+    assert card.training["seed"] == 3
+    assert card.training["widths"] == [12, 24, 48, 96, 128]
+    assert "SPL" in card.training["patient_data"]
+    assert "ts-example" not in card.training["patient_data"]
