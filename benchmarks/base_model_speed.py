@@ -63,9 +63,10 @@ def large_scan(folder: Path, shrink: int) -> Path:
         return path
     folder.mkdir(parents=True, exist_ok=True)
     coarse = 2 * shrink
-    plan = draw_case(90_001, 0, shape=tuple(n // coarse for n in SHAPE), conditions=(), exact=False)  # type: ignore[arg-type]
-    steps = tuple(s * coarse for s in SPACING_MM)
-    plan = replace(plan, spacing_mm=steps, first_voxel_mm=FIRST_MM, feet_first=False)  # type: ignore[arg-type]
+    i, j, k = (n // coarse for n in SHAPE)
+    plan = draw_case(90_001, 0, shape=(i, j, k), conditions=(), exact=False)
+    x_mm, y_mm, z_mm = (mm * coarse for mm in SPACING_MM)
+    plan = replace(plan, spacing_mm=(x_mm, y_mm, z_mm), first_voxel_mm=FIRST_MM, feet_first=False)
     hu = make_case(plan).volume.reoriented("LPS").array.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     noise = np.random.default_rng(0).standard_normal(hu.shape, dtype=np.float32) * 12
     affine = np.diag([*(-s * shrink for s in SPACING_MM[:2]), SPACING_MM[2] * shrink, 1.0])

@@ -15,14 +15,13 @@ import numpy as np
 import typer
 
 import ctatlas
-from ctatlas.synthesis.fitting import Box, drawn_ml, fitted, painted_ml, trunk_mm
+from ctatlas.synthesis.fitting import SMALL_ML, Box, drawn_ml, fitted, organ_mm, painted_ml, trunk_mm
 from ctatlas.synthesis.paint import paint
 from ctatlas.synthesis.phantom import Phantom, draw_phantom
 
 SEED = 71_001
 GRID = (2.2, 0.7)  # step and offset in mm
 FINE = (0.7, 0.3)  # for organs of a few mL
-SMALL_ML, MARGIN_MM = 12.0, 22.0
 
 
 def on_grid(phantom: Phantom, box: Box, grid: tuple[float, float]) -> dict[str, float]:
@@ -32,15 +31,6 @@ def on_grid(phantom: Phantom, box: Box, grid: tuple[float, float]) -> dict[str, 
     return painted_ml(paint(phantom, axes[0], axes[1], axes[2]), step**3)
 
 
-def around(phantom: Phantom, organ: str) -> Box:
-    """Return the box that holds an organ."""
-    bounds = [part.shape.bounds() for part in phantom.soft if part.organ == organ]
-    low = np.min([low for low, _ in bounds], axis=0) * phantom.scale - MARGIN_MM
-    high = np.max([high for _, high in bounds], axis=0) * phantom.scale + MARGIN_MM
-    a, b, c = ((float(p), float(q)) for p, q in zip(low, high, strict=True))
-    return (a, b, c)
-
-
 def measured(number: int) -> tuple[dict[str, tuple[float, float]], float]:
     """Return drawn and painted volume by organ of one person, and the seconds that drawing and fitting took."""
     started = time.process_time()
@@ -48,7 +38,7 @@ def measured(number: int) -> tuple[dict[str, tuple[float, float]], float]:
     seconds = time.process_time() - started
     drawn, painted = drawn_ml(phantom), on_grid(phantom, trunk_mm(phantom), GRID)
     small = [] if phantom.mirrored else [name for name, ml in drawn.items() if ml < SMALL_ML]
-    painted |= {name: on_grid(phantom, around(phantom, name), FINE)[name] for name in small}
+    painted |= {name: on_grid(phantom, organ_mm(phantom, name), FINE)[name] for name in small}
     return {name: (ml, painted[name]) for name, ml in drawn.items()}, seconds
 
 

@@ -74,3 +74,11 @@ def test_large_people_tend_to_have_large_organs():
         liver_ml.append(draw_organs(rng, subject)["liver"]["target_ml"])
     assert 0.45 < np.corrcoef(build, np.log(liver_ml))[0, 1] < 0.75
     assert abs(np.mean(build)) < 0.15
+
+
+def test_in_a_single_slice_nothing_is_a_crumb():
+    labels = np.zeros((40, 30, 1), dtype=np.uint8)
+    labels[:10], labels[12:14, :5] = (tissue_id("liver"),) * 2
+    swept = labels.copy()
+    sweep_crumbs(swept, 0.0)
+    np.testing.assert_array_equal(swept, labels)

@@ -21,7 +21,10 @@ def sweep_crumbs(labels: np.ndarray, voxel_mm3: float) -> None:
     labels : (x, y, z) uint8
         Tissue ids; changed in place.
     voxel_mm3 : float
+        0 of a single slice, in which volumes are unknown: nothing is swept.
     """
+    if not voxel_mm3:
+        return
     for structure in IN_ONE_PIECE:
         mask = _tissues_of(structure)[labels]
         pieces, n = ndimage.label(mask, np.ones((3, 3, 3)))

@@ -42,7 +42,7 @@ def fitted(phantom: Phantom) -> Phantom:
     alone = [(name, FINE) for name in drawn if name not in large]
     alone += [(name, MEDIUM) for name in THIN if name in large]  # after the small ones, which may cover it
     for name, grid in alone:
-        person = _fitted_in(_around(person, name), grid, person, {name: drawn[name]})
+        person = _fitted_in(organ_mm(person, name), grid, person, {name: drawn[name]})
     return replace(person, subject=phantom.subject)
 
 
@@ -74,6 +74,15 @@ def trunk_mm(phantom: Phantom) -> Box:
     return ((a * phantom.scale, b * phantom.scale), (c * phantom.scale, d * phantom.scale), (e * phantom.scale, f))
 
 
+def organ_mm(phantom: Phantom, organ: str) -> Box:
+    """Return the box that holds an organ and its neighbourhood."""
+    bounds = [part.shape.bounds() for part in phantom.soft if part.organ == organ]
+    low = np.min([low for low, _ in bounds], axis=0) * phantom.scale - MARGIN_MM
+    high = np.max([high for _, high in bounds], axis=0) * phantom.scale + MARGIN_MM
+    a, b, c = ((float(lo), float(hi)) for lo, hi in zip(low, high, strict=True))
+    return (a, b, c)
+
+
 def _fitted_in(box: Box, grid: tuple[float, float], phantom: Phantom, drawn: Mapping[str, float]) -> Phantom:
     step_mm, tolerance = grid
     x, y, z = (np.arange(low, high, step_mm) for low, high in box)
@@ -95,11 +104,3 @@ def _without_clutter(phantom: Phantom) -> Phantom:
 def _growth(share: float) -> float:
     """Return the change of size that should turn a share of the drawn volume into all of it."""
     return float(np.clip(max(share, 1e-3) ** (-1 / 3), *AT_MOST))
-
-
-def _around(phantom: Phantom, organ: str) -> Box:
-    bounds = [part.shape.bounds() for part in phantom.soft if part.organ == organ]
-    low = np.min([low for low, _ in bounds], axis=0) * phantom.scale - MARGIN_MM
-    high = np.max([high for _, high in bounds], axis=0) * phantom.scale + MARGIN_MM
-    a, b, c = ((float(lo), float(hi)) for lo, hi in zip(low, high, strict=True))
-    return (a, b, c)
