@@ -114,11 +114,23 @@ def test_growing_changes_one_structure_alone(masks: list[np.ndarray], more: np.n
         np.testing.assert_array_equal(found.mask(f"s{n}"), mask)
 
 
+def test_two_that_are_in_the_way_of_a_third_may_share_a_new_layer() -> None:
+    ones = np.zeros((3, *SHAPE), dtype=bool)
+    for n in range(3):
+        ones[n, n] = True
+    found = Segmentation.from_masks(GRID, dict(zip("abc", ones, strict=True)))
+    everywhere = np.ones(SHAPE, dtype=bool)
+    grown = found.grow("a", tuple(slice(0, n) for n in SHAPE), everywhere)
+    for name, mask in (("a", everywhere), ("b", ones[1]), ("c", ones[2])):
+        np.testing.assert_array_equal(grown.mask(name), mask)
+
+
 @given(stn.arrays(bool, SHAPE))
 def test_a_structures_box_is_that_of_its_mask(mask: np.ndarray) -> None:
     found = Segmentation.from_masks(GRID, {"other": ~mask, "one": mask})
     box = found.box("one")
     assert box == box_of(mask)
+    assert found.boxes() == {name: found.box(name) for name in found.names}
     if box is not None:
         np.testing.assert_array_equal(found.within("one", box), mask[box])
 

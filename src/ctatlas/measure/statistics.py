@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ctatlas.volume import Segmentation, Volume, box_of
-
 if TYPE_CHECKING:
-    from ctatlas.volume import Grid
+    from ctatlas.volume import Grid, Segmentation, Volume
+    from ctatlas.volume.segmentation import Box
 
 _TOWARD = {"R": "right", "L": "left", "A": "anterior", "P": "posterior", "S": "superior", "I": "inferior"}
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
@@ -69,16 +68,15 @@ def statistics(segmentation: Segmentation, volume: Volume) -> tuple[Statistics, 
     """
     if not segmentation.grid.same_place(volume.grid):
         raise ValueError("the segmentation and the volume don't lie on one grid")
-    return tuple(_of_one(name, mask, volume) for name, mask in segmentation.items())
+    return tuple(_of_one(name, segmentation, box, volume) for name, box in segmentation.boxes().items())
 
 
-def _of_one(name: str, mask: np.ndarray, volume: Volume) -> Statistics:
-    box = box_of(mask)
+def _of_one(name: str, segmentation: Segmentation, box: Box | None, volume: Volume) -> Statistics:
     if box is None:
         return Statistics(name, "absent", 0, 0.0, None, ())
-    inside = mask[box]
+    inside = segmentation.within(name, box)
     n_voxels = int(inside.sum())
-    mean_hu = float(volume.array[box][inside].mean(dtype=np.float64))
+    mean_hu = float(volume.array[box].T[inside.T].mean(dtype=np.float64))  # turned: as voxels lie in memory
     sides = _sides_touched(box, volume.grid)
     volume_ml = n_voxels * volume.grid.voxel_ml
     return Statistics(name, "cut" if sides else "complete", n_voxels, volume_ml, mean_hu, sides)

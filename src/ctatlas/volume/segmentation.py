@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from ctatlas.errors import ModelError
 from ctatlas.volume.orientation import turn_between
@@ -152,6 +153,7 @@ class Segmentation:
         if there <= {home.value}:
             return self
         layers[home.layer] = layers[home.layer].copy(order="F")
+        fresh = {home.layer}  # layers made or copied here may be written to
         for other in (values[value] for value in sorted(there - {0, home.value})):
             theirs, inside = self.box(other), places.pop(other)
             if theirs is None:
@@ -161,8 +163,9 @@ class Segmentation:
             layers[home.layer][theirs][voxels] = 0
             if place.layer == len(layers):
                 layers.append(np.zeros(self.grid.shape, np.uint8, order="F"))
-            elif layers[place.layer] is self.layers[place.layer]:
+            elif place.layer not in fresh:
                 layers[place.layer] = layers[place.layer].copy(order="F")
+            fresh.add(place.layer)
             layers[place.layer][theirs] |= voxels * np.uint8(place.value)
         layers[home.layer][box][part] = home.value
         return Segmentation(self.grid, tuple(layers), {each: places[each] for each in self.places})
@@ -177,6 +180,16 @@ class Segmentation:
         first, last = slices[0], slices[-1] + 1
         found = box_of(layer[:, :, first:last] == place.value)
         return None if found is None else (found[0], found[1], slice(first, last))
+
+    def boxes(self) -> dict[str, Box | None]:
+        """Return every structure's smallest box, None where it has no voxel, in one pass over each layer."""
+        spans = [ndimage.find_objects(layer.T) for layer in self.layers]  # in the order in which voxels lie in memory
+        found: dict[str, Box | None] = {}
+        for name, place in self.places.items():
+            known = spans[place.layer]
+            span = known[place.value - 1] if place.value <= len(known) else None
+            found[name] = (span[2], span[1], span[0]) if span else None
+        return found
 
     def within(self, name: str, box: Box) -> np.ndarray:
         """Return one structure's voxels in a box, bool."""
