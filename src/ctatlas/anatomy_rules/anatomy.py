@@ -210,10 +210,11 @@ class Anatomy:
     def _span(self, place: Place) -> Box | None:
         """Return the box of a structure among the voxels looked at; those of a layer are found in one go."""
         if place.layer not in self._spans:
-            self._spans[place.layer] = ndimage.find_objects(self._sampled(place.layer))
+            turned = self._sampled(place.layer).T  # in the order in which voxels lie in memory
+            self._spans[place.layer] = ndimage.find_objects(turned)
         spans = self._spans[place.layer]
         span = spans[place.value - 1] if place.value <= len(spans) else None
-        return (span[0], span[1], span[2]) if span else None
+        return (span[2], span[1], span[0]) if span else None
 
     def _number(self, layer: int) -> None:
         """Take all components of a layer, in one go."""

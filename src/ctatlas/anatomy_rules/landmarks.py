@@ -96,8 +96,9 @@ def _can_be(anatomy: Anatomy, name: str) -> bool:
 
 def _curve(points_mm: np.ndarray, middle: Callable[[np.ndarray], float]) -> Midline:
     """Take the middle of the points' x in slices of the body, and smooth it along the body."""
-    bins, counts = np.unique(np.floor(points_mm[:, UP] / BIN_MM).astype(int), return_counts=True)
-    slices = [points_mm[np.floor(points_mm[:, UP] / BIN_MM) == one] for one in bins[counts >= 0.2 * counts.mean()]]
+    points_mm = points_mm[np.argsort(points_mm[:, UP], kind="stable")]
+    _, starts, counts = np.unique(np.floor(points_mm[:, UP] / BIN_MM), return_index=True, return_counts=True)
+    slices = [each for each in np.split(points_mm, starts[1:]) if len(each) >= 0.2 * counts.mean()]
     z_mm = np.array([each[:, UP].mean() for each in slices])  # the thin ends left out: of a spine, they lie askew
     x_mm = np.array([middle(each[:, RIGHT]) for each in slices])
     return Midline(z_mm, np.asarray(ndimage.median_filter(x_mm, size=3, mode="nearest")))
