@@ -120,6 +120,44 @@ def test_a_field_of_view_inside_the_chest_cuts_lungs_open(circle: bool) -> None:
     assert dice(seen.lung_right, there.truth["lung_right"] & seen_there[:, :, None]) > 0.95
 
 
+def agreement_at_the_sides(scan: Volume, left: float, right: float) -> dict[str, float]:
+    """Cut a scan short by shares of its width; return by name how well what is found agrees with before."""
+    upright = scan.reoriented("LPS")
+    i, j, k = upright.grid.shape
+    kept = slice(int(i * right), i - int(i * left))  # i grows to the left
+    whole, seen = (
+        find_calibrated(each).masks() for each in (upright, upright.crop((kept.start, 0, 0), (kept.stop, j, k)))
+    )
+    return {name: dice(seen[name], mask[kept]) for name, mask in whole.items() if mask[kept].any()}
+
+
+@pytest.mark.parametrize("subject", [1, 2])
+def test_the_end_of_the_scan_is_the_wall_of_a_lung_that_it_cuts(subject: int) -> None:
+    scan = make_case(draw_case(90_001, subject, shape=(128, 128, 75), conditions=())).volume
+
+    assert min(agreement_at_the_sides(scan, left=0.35, right=0.0).values()) > 0.99
+
+
+@pytest.mark.parametrize(("file", "left", "right"), [("nsclc-r01-001_ct_2mm", 0.2, 0.2), ("4dlung-113_ct", 0.0, 0.35)])
+def test_real_lungs_that_the_scan_cuts(shared_data: Path, file: str, left: float, right: float) -> None:
+    scan = read(shared_data / "torso_ct" / f"{file}.nii.gz")
+
+    assert min(agreement_at_the_sides(scan, left=left, right=right).values()) > 0.99
+
+
+def test_air_between_arm_and_trunk_is_no_body_though_the_scan_ends_in_both() -> None:
+    there = torso(grid_of(FOUR, low_mm=(-260, -166, -151), high_mm=(260, 30, 49)))
+    x, y, _ = coordinates(there.volume.grid)
+    arm, bone = (np.hypot(x - 215, y - 20) < reach for reach in (30, 10))
+    touch = (np.abs(x - 180) < 40) & (np.abs(y) < 5)  # a fold of cloth or skin: too thin to be of the trunk
+    hu = np.select([bone, arm | touch], [700, 40], there.volume.array).astype(np.int16)
+
+    body = find_body(Volume(hu, there.volume.grid))
+
+    assert np.count_nonzero(body & arm) == np.count_nonzero(arm)
+    assert not (body & ~there.truth["body"] & ~arm & ~touch & (y > -40)).any()
+
+
 def test_a_collapsed_lung_keeps_its_side() -> None:
     there = torso(grid_of(FOUR), right_lung=0.3)
 

@@ -97,7 +97,7 @@ def _pockets(
     """Find the pockets of air that are in the body (lung, gas), and those that are not (between arm and trunk).
 
     A pocket is enclosed in a slice, or is lung that the end of the field of view cuts open: thick, and no bare air. Its
-    wall may be as thin as cloth, and have holes of a block.
+    wall may be as thin as cloth, and have holes of a block; where the scan ends in the trunk, its end is wall.
     """
     solid, known = hu > SOLID_HU, np.broadcast_to(seen, hu.shape)
     weight = ndimage.uniform_filter(known.astype(np.float32), 3, mode="nearest")
@@ -107,7 +107,8 @@ def _pockets(
     sphere = ball(THICK_MM, spacing_mm)
     thick = ndimage.binary_erosion(spongy | ~known, sphere, border_value=1) & spongy
     cut_open = ndimage.binary_dilation(ndimage.binary_dilation(thick, sphere)) & spongy  # not the blur along the skin
-    pockets = (_filled_per_slice(sealed) & ~sealed) | cut_open
+    framed = _with_ends(sealed, cc3d.largest_k(trunk, k=1, connectivity=6) > 0)  # without arms: a gap has no wall
+    pockets = (_filled_per_slice(framed)[1:-1, 1:-1] & ~sealed) | cut_open
     labels = cc3d.connected_components(pockets, connectivity=6)
     cavities, gaps = np.zeros_like(pockets), np.zeros_like(pockets)
     for label, box in enumerate(cc3d.statistics(labels)["bounding_boxes"]):
@@ -123,3 +124,18 @@ def _pockets(
         elif n_trunk >= WALLED_BY_TRUNK * n_rim:
             cavities[i, j, k] |= here
     return np.asarray(cavities | (ndimage.binary_dilation(cavities) & sealed & ~solid)), gaps
+
+
+def _with_ends(sealed: np.ndarray, trunk: np.ndarray) -> np.ndarray:
+    """Put a frame of one voxel around every slice: solid between the outermost voxels of trunk along each edge."""
+    framed = np.pad(sealed, ((1, 1), (1, 1), (0, 0)))
+    framed[0, 1:-1], framed[-1, 1:-1] = _between(trunk[0]), _between(trunk[-1])
+    framed[1:-1, 0], framed[1:-1, -1] = _between(trunk[:, 0]), _between(trunk[:, -1])
+    return framed
+
+
+def _between(edge: np.ndarray) -> np.ndarray:
+    """Fill an edge (n, z) bool from its first voxel to its last one."""
+    begun = np.logical_or.accumulate(edge, axis=0)
+    to_come = np.logical_or.accumulate(edge[::-1], axis=0)[::-1]
+    return np.asarray(begun & to_come)
