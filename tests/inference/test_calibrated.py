@@ -186,6 +186,19 @@ def test_bases_of_lungs_are_found_and_gas_below_is_not() -> None:
     assert not seen.trachea.any()
 
 
+def test_a_tongue_of_lung_beside_the_spine_is_no_windpipe() -> None:
+    there = torso(grid_of(FOUR, high_mm=(202, 150, 98)))
+    x, y, z = coordinates(there.volume.grid)
+    tongue = (np.hypot(x - 14, y + 30) < 10) & (z > 40)
+    hu = np.where(tongue, there.volume.array[there.truth["lung_left"]].mean() - 10, there.volume.array)
+    noise = np.random.default_rng(1).normal(0, 20, hu.shape)
+
+    seen = find_calibrated(Volume(np.where(tongue, hu + noise, hu).astype(np.int16), there.volume.grid))
+
+    assert seen.lung_left.any()
+    assert not seen.trachea.any()
+
+
 def test_a_belly_has_no_lungs_whatever_gas_is_in_it() -> None:
     there = torso(grid_of(FOUR, high_mm=(202, 150, 20)))
 

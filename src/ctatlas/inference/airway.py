@@ -12,6 +12,7 @@ from scipy import ndimage
 # beside lung shows in blocks of 3 mm at the low ones only.
 THRESHOLDS_HU = (-500.0, -600.0, -700.0, -800.0, -860.0, -900.0, -930.0, -950.0)
 EMPTY_HU = -880.0  # the middle of a windpipe is emptier than this, the lung's tissue seldom
+EMPTIER_THAN_LUNG_HU = 40.0  # air of the windpipe -1000, emphysema -950: else it is a corner of the lung
 BRONCHUS_EMPTY_HU = -800.0  # narrower: more of each block is wall
 WINDPIPE_MM2 = (60.0, 700.0)  # lumen across. Source: tracheal diameter 16 to 19.5 mm (table of organ sizes), widely
 BRONCHUS_MM2 = 25.0
@@ -26,10 +27,11 @@ BELOW_CARINA_MM = 45.0  # where main bronchi end: the left one is about 5 cm lon
 
 @dataclass(frozen=True, slots=True)
 class _Chest:
-    """What every slice is read from: a coarse copy (x, y, z) and its body, up to a little above the lungs."""
+    """What every slice is read from: a coarse copy (x, y, z) and its body, up to a little above the lungs; their HU."""
 
     hu: np.ndarray
     body: np.ndarray
+    lung_hu: float
     spacing_mm: tuple[float, float, float]
 
     def sections(self, z: int, threshold_hu: float, start: np.ndarray | None = None) -> Iterator[np.ndarray]:
@@ -41,6 +43,11 @@ class _Chest:
     def mm2(self, section: np.ndarray) -> float:
         """Return the area of a section."""
         return int(np.count_nonzero(section)) * self.spacing_mm[0] * self.spacing_mm[1]
+
+    def is_empty(self, z: int, section: np.ndarray) -> bool:
+        """Tell whether a section holds air rather than lung: its emptier quarter, for walls are in the rest."""
+        hu = self.hu[:, :, z][section]
+        return bool(hu.min() <= EMPTY_HU and np.quantile(hu, 0.25) <= self.lung_hu - EMPTIER_THAN_LUNG_HU)
 
     def is_walled(self, z: int, section: np.ndarray) -> bool:
         """Tell whether a wall stands out around a section."""
@@ -77,7 +84,7 @@ def find_airway(
     if not len(levels):
         return airway
     top = min(hu.shape[2], int(levels[-1]) + 1 + round(ABOVE_LUNG_MM / spacing_mm[2]))
-    chest = _Chest(hu[:, :, :top], body[:, :, :top], spacing_mm)
+    chest = _Chest(hu[:, :, :top], body[:, :, :top], float(np.median(hu[lungs])), spacing_mm)
     tried = np.zeros(chest.hu.shape, dtype=bool)
     for z in range(top - 1, (int(levels[0]) + int(levels[-1])) // 2, -1):
         for section in _windpipe_sections(chest, z, midline[z]):
@@ -99,7 +106,7 @@ def _windpipe_sections(chest: _Chest, z: int, middle: float) -> Iterator[np.ndar
         round_enough = max(width, depth) <= 3 * (min(width, depth) + chest.spacing_mm[0])
         central = abs(x.mean() - middle) * chest.spacing_mm[0] <= OFF_MIDLINE_MM
         sized = WINDPIPE_MM2[0] <= chest.mm2(section) <= WINDPIPE_MM2[1]
-        if sized and central and round_enough and chest.hu[:, :, z][section].min() <= EMPTY_HU:
+        if sized and central and round_enough and chest.is_empty(z, section):
             yield section
 
 

@@ -156,7 +156,7 @@ def _closed(lung: np.ndarray, free: np.ndarray, spacing_mm: tuple[float, float, 
     closed = fill_voids.fill(closed)
     for z in range(lung.shape[2]):
         section = closed[:, :, z]
-        holes, n = ndimage.label(ndimage.binary_fill_holes(section) & ~section)
+        holes, n = ndimage.label(fill_voids.fill(section) & ~section)
         small = np.bincount(holes.ravel(), minlength=n + 1) * spacing_mm[0] * spacing_mm[1] <= HOLE_MM2
         small[0] = False
         section |= small[holes]

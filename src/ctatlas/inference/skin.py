@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cc3d
+import fill_voids
 import numpy as np
 from scipy import ndimage
 
@@ -87,7 +88,7 @@ def _filled_per_slice(body: np.ndarray) -> np.ndarray:
     """Fill what a slice across the body encloses; lungs stay closed where the windpipe is open to the air."""
     filled = np.empty_like(body)
     for z in range(body.shape[2]):
-        filled[:, :, z] = ndimage.binary_fill_holes(body[:, :, z])
+        filled[:, :, z] = fill_voids.fill(body[:, :, z])
     return filled
 
 
