@@ -15,7 +15,7 @@ from ctatlas.training.loop import train
 from ctatlas.training.members import member
 from ctatlas.training.pool import build_pool, load_pool, remaining
 
-COMPLETIONS, LABELLED = 120, 16
+PHANTOMS, COMPLETIONS, LABELLED = 120, 120, 16
 
 
 def main(
@@ -25,7 +25,7 @@ def main(
     steps: Annotated[int | None, typer.Option(help="Total steps, else as the row says.")] = None,
     until: Annotated[int | None, typer.Option(help="Stop at this step; the next call goes on.")] = None,
     workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
-    phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = 240,
+    phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = PHANTOMS,
     seed: Annotated[int, typer.Option(help="Of the pool.")] = 1,
     without: Annotated[
         list[str] | None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-RIGHT, WRONG = "right", "wrong"
+RIGHT, MISLED, WRONG = "right", "misled", "wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class Look:
     weights : str
         First digits of the sha256 of the model's weights; what another model finds says nothing of this one.
     structure, torso : str
-    looks : {"right", "wrong"}
-        Wrong: a piece that is plainly something else, or a large part missing.
+    looks : {"right", "misled", "wrong"}
+        Wrong: a piece that is plainly something else, or a large part missing. Misled: the same by a disease, which is
+        told among the failures and says little of other patients.
     note : str
     """
 
