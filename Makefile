@@ -72,7 +72,8 @@ base-figures: .venv/.ready ## measure the bundled model, or MODEL, and bring its
 	  --markdown build/base_model.md --aims build/base_model_aims.md
 	$(DEV)/python benchmarks/base_model_robustness.py build/base_model_robustness.json --model $(MODEL) \
 	  --held-out "$(HELD_OUT)" --data $(DATA) --markdown build/base_model_robustness.md
-	$(DEV)/python benchmarks/base_model_grid.py build/base_model_grid.json --data $(DATA) --markdown build/base_model_grid.md
+	$(DEV)/python benchmarks/base_model_grid.py build/base_model_grid.json --model $(MODEL) --data $(DATA) \
+	  --markdown build/base_model_grid.md
 	$(DEV)/python benchmarks/base_model_speed.py build/base_model_speed.json --model $(MODEL) \
 	  --backend default --backend onnxruntime --markdown build/base_model_speed.md
 	$(DEV)/python scripts/make_docs_base_model.py build/base_model.json --data $(DATA)

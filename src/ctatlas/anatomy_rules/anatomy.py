@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from ctatlas.anatomy import smallest_parts, structures
 from ctatlas.anatomy_rules.components import (
@@ -17,7 +16,7 @@ from ctatlas.anatomy_rules.components import (
     label_components,
     measure_components,
 )
-from ctatlas.volume.segmentation import Place, Segmentation
+from ctatlas.volume.segmentation import Place, Segmentation, boxes_of
 
 if TYPE_CHECKING:
     from ctatlas.anatomy_rules.findings import Change
@@ -51,7 +50,7 @@ class Anatomy:
         self._components: dict[str, tuple[Component, ...]] = {}
         self._disturbed: dict[str, list[Box]] = {}
         self._extents: dict[str, _Extent] = {}
-        self._spans: dict[int, Sequence[tuple[slice, ...] | None]] = {}
+        self._spans: dict[int, dict[int, Box]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -210,11 +209,8 @@ class Anatomy:
     def _span(self, place: Place) -> Box | None:
         """Return the box of a structure among the voxels looked at; those of a layer are found in one go."""
         if place.layer not in self._spans:
-            turned = self._sampled(place.layer).T  # in the order in which voxels lie in memory
-            self._spans[place.layer] = ndimage.find_objects(turned)
-        spans = self._spans[place.layer]
-        span = spans[place.value - 1] if place.value <= len(spans) else None
-        return (span[2], span[1], span[0]) if span else None
+            self._spans[place.layer] = boxes_of(self._sampled(place.layer))
+        return self._spans[place.layer].get(place.value)
 
     def _number(self, layer: int) -> None:
         """Take all components of a layer, in one go."""

@@ -183,13 +183,8 @@ class Segmentation:
 
     def boxes(self) -> dict[str, Box | None]:
         """Return every structure's smallest box, None where it has no voxel, in one pass over each layer."""
-        spans = [ndimage.find_objects(layer.T) for layer in self.layers]  # in the order in which voxels lie in memory
-        found: dict[str, Box | None] = {}
-        for name, place in self.places.items():
-            known = spans[place.layer]
-            span = known[place.value - 1] if place.value <= len(known) else None
-            found[name] = (span[2], span[1], span[0]) if span else None
-        return found
+        boxes = [boxes_of(layer) for layer in self.layers]
+        return {name: boxes[place.layer].get(place.value) for name, place in self.places.items()}
 
     def within(self, name: str, box: Box) -> np.ndarray:
         """Return one structure's voxels in a box, bool."""
@@ -276,6 +271,12 @@ def box_of(mask: np.ndarray) -> Box | None:
         box[axis] = slice(int(hit[0]), int(hit[-1]) + 1)
     i, j, k = box
     return i, j, k
+
+
+def boxes_of(labels: np.ndarray) -> dict[int, Box]:
+    """Return by value the smallest box around each value of an (i, j, k) label map but 0, in one pass."""
+    spans = ndimage.find_objects(labels.T)  # turned: in the order in which voxels lie in memory
+    return {value: (span[2], span[1], span[0]) for value, span in enumerate(spans, start=1) if span}
 
 
 def _free_place(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctatlas.anatomy import structures
 from ctatlas.training.evaluation import looks as module
 from ctatlas.training.evaluation.cases import REAL
-from ctatlas.training.evaluation.looks import MISLED, RIGHT, WRONG, Look, looks, looks_wrong
+from ctatlas.training.evaluation.looks import PARTLY, RIGHT, WRONG, Look, looks, looks_wrong
 from ctatlas.training.scans import UNLABELLED
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ def test_every_row_names_weights_a_structure_and_a_scan() -> None:
         assert re.fullmatch("[0-9a-f]{8,64}", look.weights)
         assert look.structure in structures()
         assert look.torso in (*REAL, *UNLABELLED)
-        assert look.looks in (RIGHT, MISLED, WRONG)
+        assert look.looks in (RIGHT, PARTLY, WRONG)
 
 
 def test_only_the_models_own_faults_count(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (
         Look("aa11", "liver", "crlm-1004", WRONG, ""),
         Look("aa11", "spleen", "crlm-1004", RIGHT, ""),
-        Look("aa11", "heart", "crlm-1004", MISLED, ""),
+        Look("aa11", "heart", "crlm-1004", PARTLY, ""),
         Look("bb22", "stomach", "crlm-1004", WRONG, ""),
     )
     monkeypatch.setattr(module, "looks", lambda: rows)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from ctatlas.anatomy import structures
 from ctatlas.anatomy_rules.components import Box, label_components
@@ -61,7 +60,7 @@ def pieces_of(segmentation: Segmentation, names: Iterable[str]) -> list[Piece]:
     """
     grid = segmentation.grid
     found: list[Piece] = []
-    boxes = _boxes(segmentation)
+    boxes = segmentation.boxes()
     for name in names:
         box = boxes.get(name)
         if box is not None and len(found) <= AT_MOST_PIECES:
@@ -132,17 +131,6 @@ def written(segmentation: Segmentation, holds: Mapping[str, np.ndarray], was: Ma
 def flat_index(voxels: np.ndarray, grid: Grid) -> np.ndarray:
     """Return the places of voxels (n, 3) in Fortran order, sorted, each once."""
     return np.unique(np.ravel_multi_index(tuple(voxels.T.astype(np.int64)), grid.shape, order="F"))
-
-
-def _boxes(segmentation: Segmentation) -> dict[str, Box]:
-    """Find the boxes of all structures."""
-    spans = [ndimage.find_objects(layer.T) for layer in segmentation.layers]  # as it lies in memory
-    boxes: dict[str, Box] = {}
-    for name, place in segmentation.places.items():
-        span = spans[place.layer][place.value - 1] if place.value <= len(spans[place.layer]) else None
-        if span is not None:
-            boxes[name] = (span[2], span[1], span[0])
-    return boxes
 
 
 def _connected(mask: np.ndarray, box: Box) -> Iterator[np.ndarray]:

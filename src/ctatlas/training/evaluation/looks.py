@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-RIGHT, MISLED, WRONG = "right", "misled", "wrong"
+RIGHT, PARTLY, WRONG = "right", "partly", "wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Look:
     weights : str
         First digits of the sha256 of the model's weights; what another model finds says nothing of this one.
     structure, torso : str
-    looks : {"right", "misled", "wrong"}
-        Wrong: a piece that is plainly something else, or a large part missing. Misled: the same by a disease, which is
-        told among the failures and says little of other patients.
+    looks : {"right", "partly", "wrong"}
+        Wrong: most of it is plainly something else, or missing. Partly: less than half of it, in one scan alone; that
+        is told on the model's page, but no reason to withhold what is right in the others.
     note : str
     """
 
