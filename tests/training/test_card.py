@@ -48,6 +48,9 @@ def test_the_card_of_a_smaller_network_says_which_patients_it_saw(tmp_path: Path
     card = read_card(tmp_path / "card.toml")
     assert card.name == "ctatlas/base-c"
     assert card.training["seed"] == 3
-    assert card.training["widths"] == [12, 24, 48, 96, 128]
+    assert card.training["widths"] == [16, 32, 48, 64, 96]
     assert "SPL" in card.training["patient_data"]
     assert "ts-example" not in card.training["patient_data"]
+    assert card.training["without"] == ["ts-example"]
+    assert not any("TotalSegmentator" in each.text for each in card.attribution)
+    assert any("SPL" in each.text for each in card.attribution)

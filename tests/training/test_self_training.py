@@ -13,9 +13,11 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'torch'")
 from typer.testing import CliRunner  # noqa: E402
 
 from ctatlas.errors import AtlasError, ModelError  # noqa: E402
+from ctatlas.models import load  # noqa: E402
+from ctatlas.models.registry import folder_of  # noqa: E402
 from ctatlas.training import self_training, teachers  # noqa: E402
 from ctatlas.training.classes import IGNORED, set_codes  # noqa: E402
-from ctatlas.training.export import export  # noqa: E402
+from ctatlas.training.export import export, load_averaged  # noqa: E402
 from ctatlas.training.loop import TrainConfig, new_network, train  # noqa: E402
 from ctatlas.training.pool import Member, load_pool, remaining, write_member  # noqa: E402
 from ctatlas.training.pseudo_labels import PseudoLabels  # noqa: E402
@@ -90,9 +92,39 @@ def test_a_run_of_other_classes_is_refused_in_one_line(run, tmp_path):
     assert "\n" not in str(told.value)
 
 
-def test_a_model_alone_teaches_but_is_not_trained(tmp_path):
-    with pytest.raises(ModelError, match="name a run first"):
-        begin_from(Teacher("ctatlas/base"), tmp_path / "round")
+def test_training_goes_on_from_the_bundled_model(tmp_path):
+    config = begin_from(Teacher("ctatlas/base"), tmp_path / "round")
+    assert (config.steps, config.seed, config.without) == (40_000, 1, ())
+    network = load_averaged(tmp_path / "round" / "checkpoint.pt", config.widths)
+    windows = np.random.default_rng(0).normal(size=(1, 2, 32, 32, 32)).astype(np.float32)
+    with torch.no_grad():
+        found = network(torch.from_numpy(windows)).numpy()
+    np.testing.assert_allclose(found, load("ctatlas/base").logits(windows), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        ("widths = [16, 32, 64, 128, 160]\n", "", "does not tell widths of its training; name a run"),
+        ("steps = 40000\n", "steps = 'many'\n", r"\[training\] steps: .*; name a run"),
+        (None, None, "holds another network than this trainer's"),
+    ],
+)
+def test_a_model_that_this_trainer_did_not_make_teaches_but_is_not_trained(tmp_path, was, now, says):
+    folder = tmp_path / "theirs"
+    shutil.copytree(folder_of("ctatlas/base"), folder)
+    if was is None:
+        other = new_network(CONFIG)
+        other.head = torch.nn.Conv3d(16, 5, 1)
+        torch.onnx.export(other, (torch.zeros(1, 2, 16, 16, 16),), folder / "network.onnx", dynamo=False)
+    else:
+        text = (folder / "card.toml").read_text()
+        assert was in text
+        (folder / "card.toml").write_text(text.replace(was, now))
+    with pytest.raises(ModelError, match=says) as told:
+        begin_from(Teacher(str(folder)), tmp_path / "round")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "round").exists()
 
 
 def test_a_new_run_begins_with_the_averaged_weights_once(run, tmp_path):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ctatlas.errors import InstallError
+from ctatlas.errors import InstallError, ModelError
 
 _SMALL = 64  # numbers below which halving a tensor saves nothing
+_HALF = "_half"
 
 
 def with_half_weights(network: bytes) -> bytes:
@@ -35,10 +36,34 @@ def halve_weights(model: Any) -> None:
         if weights.dtype != np.float32 or weights.size < _SMALL:
             continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT, name=f"widen_{name}"))
+        tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), f"{name}{_HALF}"))
+        casts.append(helper.make_node("Cast", [f"{name}{_HALF}"], [name], to=TensorProto.FLOAT, name=f"widen_{name}"))
     for position, cast in enumerate(casts):
         model.graph.node.insert(position, cast)
+
+
+def named_weights(path: Path) -> dict[str, np.ndarray]:
+    """Return the weights of an ONNX file as float32 by the names they had before they were halved.
+
+    Raises
+    ------
+    InstallError
+        Without onnx.
+    ModelError
+        When the file is no ONNX network.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+        from onnx import numpy_helper
+    except ModuleNotFoundError as error:
+        raise InstallError(f"reading a network's weights needs {error.name}: pip install 'ctatlas[train]'") from None
+    try:
+        stored = onnx.load(path).graph.initializer
+    except DecodeError:
+        raise ModelError(f"{path}: is no ONNX network") from None
+    arrays = {tensor.name.removesuffix(_HALF): numpy_helper.to_array(tensor) for tensor in stored}
+    return {name: array.astype(np.float32) for name, array in arrays.items() if array.dtype.kind == "f"}
 
 
 def in_int8(network: bytes, windows: Sequence[np.ndarray]) -> bytes:

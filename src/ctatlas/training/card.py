@@ -105,6 +105,8 @@ def card_text(
             out += ['metric = "mean Dice"', f"value = {row['mean_dice']:.4f}", f'note = "{prior}"']
     table = tomllib.loads(files("ctatlas.training").joinpath("data", "attributions.toml").read_text(encoding="utf-8"))
     for row in table["attribution"]:
+        if row.get("source") in training.get("without", ()):
+            continue
         out += ["", "[[attribution]]", f"text = {json.dumps(row['text'], ensure_ascii=False)}"]
     out += ["", "[training]", *(f"{key} = {json.dumps(value)}" for key, value in training.items())]
     return "\n".join(out) + "\n"
@@ -128,6 +130,7 @@ def main(
         "seed": config.seed,
         "steps": config.steps,
         "widths": list(config.widths),
+        "without": list(config.without),
         "patient_data": ", ".join(text for source, text in PATIENT_DATA.items() if source not in config.without),
     }
     (folder / "card.toml").write_text(card_text(folder, figures, training, version, name=name), encoding="utf-8")

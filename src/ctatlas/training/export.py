@@ -1,4 +1,4 @@
-"""A trained checkpoint → one ONNX file with half-precision weights that runs anywhere without torch."""
+"""A trained checkpoint → one ONNX file with half-precision weights that runs anywhere without torch; and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from ctatlas.errors import ModelError
 from ctatlas.hashing import sha256_file
 from ctatlas.models.networks.unet import UNet
-from ctatlas.models.precision import halve_weights
+from ctatlas.models.precision import halve_weights, named_weights
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.loop import TrainConfig, config_of
 from ctatlas.training.samples import CHANNELS
@@ -26,6 +26,28 @@ def load_averaged(checkpoint: Path, widths: Sequence[int] = TrainConfig().widths
     """Return the network with the averaged weights of a checkpoint."""
     network = UNet(len(CHANNELS), len(trained_classes()), widths)
     network.load_state_dict(torch.load(checkpoint, weights_only=True)["averaged"])
+    return network.eval()
+
+
+def load_exported(path: Path) -> UNet:
+    """Return the network that an exported file was made from, as exactly as half-precision weights tell it.
+
+    Raises
+    ------
+    InstallError
+        Without onnx.
+    ModelError
+        When the file holds another network than one of this trainer's with the classes of today.
+    """
+    weights = {name: torch.from_numpy(array) for name, array in named_weights(path).items()}
+    widths = [len(weights[key]) for stage in range(len(weights)) if (key := f"encoder.{stage}.conv2.weight") in weights]
+    try:
+        network = UNet(len(CHANNELS), len(trained_classes()), widths)
+        network.load_state_dict(weights)
+    except (IndexError, RuntimeError) as error:
+        raise ModelError(
+            f"{path}: holds another network than this trainer's of today's classes ({str(error).splitlines()[0]})"
+        ) from None
     return network.eval()
 
 

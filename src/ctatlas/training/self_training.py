@@ -102,16 +102,16 @@ def self_train(
     folder : Path
         Holds `pool`; runs and models of every round are kept under `self-training`.
     teachers : sequence of Teacher
-        The first is trained further, so that it must be a run.
+        The first is trained further: a run, or a model that this trainer made.
     measure : callable
     rounds, steps, workers : int
         Steps of every round, of all workers together.
 
     Raises
     ------
-    AtlasError, ModelError
+    AtlasError, InstallError, ModelError
     """
-    teachers[0].require_run()
+    teachers[0].config(), teachers[0].weights()  # whether it can be trained is told before it is measured
     report = [Round(0, teachers[0].name, measure(teachers[0]), {})]
     for number in range(1, rounds + 1):
         taught = label_torsos(folder / "pool", teachers, number)

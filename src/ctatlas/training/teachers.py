@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from ctatlas.errors import ModelError
 from ctatlas.models import Model, card, load
+from ctatlas.models.registry import folder_of
 from ctatlas.training.card import card_text
-from ctatlas.training.export import export, load_averaged
+from ctatlas.training.export import export, load_averaged, load_exported
 from ctatlas.training.loop import TrainConfig, config_of
 from ctatlas.training.pool import load_pool, remaining
 from ctatlas.training.votes import check_classes
+
+CHECKPOINT = "checkpoint.pt"
+TOLD = {"seed", "steps", "widths", "without"}  # what of a model's training its card must tell before it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +30,9 @@ class Teacher:
     Attributes
     ----------
     name : str
-        Folder of a model.
+        Name or folder of a model.
     run : Path or None
-        The run that it comes from; None where it is a model alone, which can't be trained further.
+        The run that it comes from; None where it is a model alone.
     """
 
     name: str
@@ -35,21 +42,51 @@ class Teacher:
         """Load it."""
         return load(self.name)
 
-    def require_run(self) -> Path:
-        """Return the run; refuse a model alone.
+    def config(self) -> TrainConfig:
+        """Return how it was trained, as its run or its card tells.
 
         Raises
         ------
         ModelError
+            When the card of a model alone does not tell.
         """
-        if self.run is None:
-            raise ModelError(f"{self.name}: has no checkpoint to train further; name a run first")
-        return self.run
+        if self.run is not None:
+            return config_of(self.run)
+        return _told(self.name, card(self.name).training)
+
+    def weights(self) -> Mapping[str, torch.Tensor]:
+        """Return its weights, from which training can go on.
+
+        Raises
+        ------
+        InstallError, ModelError
+            When it is no network of this trainer.
+        """
+        if self.run is not None:
+            averaged: Mapping[str, torch.Tensor] = torch.load(self.run / CHECKPOINT, weights_only=True)["averaged"]
+            return averaged
+        file = card(self.name).weights.file
+        return load_exported(folder_of(self.name) / file).state_dict()
 
     def saw(self, pool: Path) -> set[str]:
         """Return the sources that it saw; all of the pool where that is not known."""
-        left_out = () if self.run is None else config_of(self.run).without
+        left_out: Sequence[str] = ()
+        with suppress(ModelError):
+            left_out = self.config().without
         return {source for member in remaining(load_pool(pool), left_out) for source in member.sources}
+
+
+def _told(name: str, training: Mapping[str, object]) -> TrainConfig:
+    """Read what a card tells of a network's training."""
+    known = {each.name for each in fields(TrainConfig)}
+    told = {key: value for key, value in training.items() if key in known}
+    try:
+        if missing := TOLD - set(told):
+            raise ModelError(f"{name}: its card does not tell {', '.join(sorted(missing))} of its training; name a run")
+        return TypeAdapter(TrainConfig).validate_python(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(f"{name}: [training] {first['loc'][0]}: {first['msg'].lower()}; name a run") from None
 
 
 def teacher_of(path: str, made: Path) -> Teacher:
@@ -68,12 +105,12 @@ def teacher_of(path: str, made: Path) -> Teacher:
         When there is neither, or it was trained with other classes than those of today.
     """
     run = Path(path)
-    if not (run / "checkpoint.pt").is_file():
+    if not (run / CHECKPOINT).is_file():
         check_classes(card(path))
         return Teacher(path)
     made.mkdir(parents=True, exist_ok=True)
     try:
-        network = load_averaged(run / "checkpoint.pt", config_of(run).widths)
+        network = load_averaged(run / CHECKPOINT, config_of(run).widths)
     except RuntimeError as error:
         raise ModelError(
             f"{run / 'checkpoint.pt'}: its weights are not those of a network of today's classes; train anew "
@@ -85,23 +122,22 @@ def teacher_of(path: str, made: Path) -> Teacher:
 
 
 def begin_from(teacher: Teacher, run: Path) -> TrainConfig:
-    """Lay a teacher's averaged weights into a new run as its beginning, and return how the teacher was trained.
+    """Lay a teacher's weights into a new run as its beginning, and return how the teacher was trained.
 
     A run that has begun stays as it is.
 
     Raises
     ------
-    ModelError
-        When the teacher is a model alone.
+    InstallError, ModelError
+        When the teacher is a model that this trainer did not make.
     """
-    origin = teacher.require_run()
-    if not (run / "checkpoint.pt").exists():
-        _lay_down(origin / "checkpoint.pt", run)
-    return config_of(origin)
+    config = teacher.config()
+    if not (run / CHECKPOINT).exists():
+        _lay_down(teacher.weights(), run)
+    return config
 
 
-def _lay_down(checkpoint: Path, run: Path) -> None:
-    averaged = torch.load(checkpoint, weights_only=True)["averaged"]
+def _lay_down(weights: Mapping[str, torch.Tensor], run: Path) -> None:
     run.mkdir(parents=True, exist_ok=True)
-    torch.save({"network": averaged, "averaged": averaged, "step": 0}, run / "checkpoint.tmp")
-    (run / "checkpoint.tmp").replace(run / "checkpoint.pt")
+    torch.save({"network": dict(weights), "averaged": dict(weights), "step": 0}, run / "checkpoint.tmp")
+    (run / "checkpoint.tmp").replace(run / CHECKPOINT)

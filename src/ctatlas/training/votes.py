@@ -56,13 +56,25 @@ def vote(ct: np.ndarray, spacing_mm: float, models: Sequence[Model], views: Sequ
     ScanError
         When the scan shows no torso.
     """
-    for model in models:
-        check_classes(model.card)
     grid = Grid(ct.shape, np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0]))
     scene = Scene(Volume(np.asfortranarray(ct), grid))
     if why := scene.calibrated.why_nothing:
         raise ScanError(f"a CT to learn from shows {why}; expected a torso: leave it out")
-    total, squares = (np.zeros((len(trained_classes()), *ct.shape), np.float32) for _ in range(2))
+    return vote_on(scene, models, views)
+
+
+def vote_on(scene: Scene, models: Sequence[Model], views: Sequence[View]) -> Votes:
+    """Ask every model for every view of a scan on any grid; on a fine one two times 27 maps take room.
+
+    Raises
+    ------
+    ModelError
+        When a model has other classes.
+    """
+    for model in models:
+        check_classes(model.card)
+    shape = scene.volume.grid.shape
+    total, squares = (np.zeros((len(trained_classes()), *shape), np.float32) for _ in range(2))
     for model in models:
         for view in views:
             _add(scene, model, view, total, squares)
