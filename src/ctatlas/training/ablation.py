@@ -8,7 +8,7 @@ Small models are trained on the pool of RUNS, each with one source left out and 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,10 +23,12 @@ from ctatlas.training.evaluation.scores import find, score
 from ctatlas.training.evaluation.store import Store
 from ctatlas.training.export import export, load_averaged
 from ctatlas.training.loop import TrainConfig, train
+from ctatlas.training.members import member
 from ctatlas.training.pool import by_kind, load_pool, remaining
 
 HELD_OUT = "ts-example"
 NOTHING = "nothing"
+LIKE = "base-b"  # one of the smaller networks
 COLUMNS = ("phantom", "label map", "held out")
 
 
@@ -34,7 +36,7 @@ def main(
     out: Annotated[Path, typer.Argument(help="JSON file to write.")],
     runs: Annotated[Path, typer.Argument(help="Holds the pool; `python -m ctatlas.training.base` makes it.")],
     data: Annotated[Path, typer.Argument(help="The folder with torso_ct, labelmaps and phantoms.")],
-    steps: Annotated[int, typer.Option(help="Of each model.")] = 6000,
+    steps: Annotated[int, typer.Option(help="Of each model.")] = 5000,
     source: Annotated[list[str] | None, typer.Option(help="What to leave out in turn; default: every kind.")] = None,
     workers: int = 2,
     seed: int = 1,
@@ -50,7 +52,7 @@ def main(
     for word in [NOTHING, *(source or kinds)]:
         without = (HELD_OUT,) if word == NOTHING else (HELD_OUT, word)
         remaining(left, without[1:])
-        config = TrainConfig(seed=seed, steps=steps, without=without)
+        config = replace(member(LIKE), seed=seed, steps=steps, without=without)
         model = trained(runs / "ablation" / f"without-{word}", runs / "pool", config, workers)
         figures = scored(model, Store(folder), data, (n_phantoms, n_label_maps))
         rows.append({"without": word, "members": len(remaining(left, without[1:])), "mean_dice": overall(figures)})
