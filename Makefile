@@ -15,7 +15,7 @@ DEV    := .venv/bin
 LIGHT  := .venv-light/bin
 WHEEL  := build/wheel-env/bin
 
-.PHONY: demo test oracles check lint format docs pictures soak bench train-base base-figures light-size clean help
+.PHONY: demo test oracles check lint format docs pictures soak bench train-base base-figures base-team light-size clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
@@ -64,19 +64,31 @@ train-base: .venv/.ready ## train the bundled networks (MEMBERS), each from wher
 	set -e; for each in $(MEMBERS); do $(DEV)/python -m ctatlas.training.base runs/base $(DATA) --member $$each $(ARGS); done
 
 MODEL    ?= ctatlas/base
-# A model trained without ts-example; without one, that scan is not measured
-HELD_OUT ?=
+# A model trained without ts-example; where empty, that scan is not measured
+HELD_OUT ?= ctatlas/base-c
 base-figures: .venv/.ready ## measure the bundled model, or MODEL, and bring its page of the manual up to date
 	mkdir -p build
 	$(DEV)/python benchmarks/base_model.py build/base_model.json --model $(MODEL) --held-out "$(HELD_OUT)" --data $(DATA) \
 	  --markdown build/base_model.md --aims build/base_model_aims.md
 	$(DEV)/python benchmarks/base_model_robustness.py build/base_model_robustness.json --model $(MODEL) \
-	  --held-out "$(HELD_OUT)" --data $(DATA) --markdown build/base_model_robustness.md
+	  --data $(DATA) --markdown build/base_model_robustness.md
 	$(DEV)/python benchmarks/base_model_grid.py build/base_model_grid.json --model $(MODEL) --data $(DATA) \
 	  --markdown build/base_model_grid.md
 	$(DEV)/python benchmarks/base_model_speed.py build/base_model_speed.json --model $(MODEL) \
 	  --backend default --backend onnxruntime --markdown build/base_model_speed.md
 	$(DEV)/python scripts/make_docs_base_model.py build/base_model.json --data $(DATA)
+	$(DEV)/python scripts/paste_tables.py docs/base-model-evaluation.md build
+
+TEAM := ctatlas/base ctatlas/base-b ctatlas/base-c
+base-team: .venv/.ready ## measure the two smaller networks, all three together, and whether they differ where they err
+	mkdir -p build
+	$(DEV)/python benchmarks/base_model.py build/base_b.json --model ctatlas/base-b --data $(DATA)
+	$(DEV)/python benchmarks/base_model.py build/base_c.json --model ctatlas/base-c --held-out ctatlas/base-c --data $(DATA)
+	$(DEV)/python benchmarks/base_model.py build/base_team.json $(addprefix --model ,$(TEAM)) --data $(DATA)
+	$(DEV)/python scripts/compare_base_models.py build/base_models.md build/base_model.json build/base_b.json \
+	  build/base_c.json build/base_team.json
+	$(DEV)/python benchmarks/base_model_disagreement.py build/base_model_disagreement.json $(addprefix --model ,$(TEAM)) \
+	  --data $(DATA) --markdown build/base_model_disagreement.md
 	$(DEV)/python scripts/paste_tables.py docs/base-model-evaluation.md build
 
 light-size: build/wheel-env/.ready ## what the light install takes, from a wheel, and that it segments without torch

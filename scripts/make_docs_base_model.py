@@ -58,13 +58,13 @@ def worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return low + [row for row in invented if row["invented_ml"] > 0]
 
 
-def failures(rows: Sequence[dict[str, Any]], cases: dict[str, Case], models: dict[str, Sequence[str]]) -> Image.Image:
+def failures(rows: Sequence[dict[str, Any]], cases: dict[str, Case], models: Sequence[str]) -> Image.Image:
     """Draw reference and finding of each row, on the axial slice where they differ most."""
     figure = Figure(figsize=(10.0, 5.6), facecolor=PAPER)
     for place, row in enumerate(rows):
         pane = figure.add_subplot(2, (len(rows) + 1) // 2, place + 1)
         case = cases[row["case"]]
-        truth, found = comparable(case.truth, find(case.volume, models[row["case"]]))
+        truth, found = comparable(case.truth, find(case.volume, models))
         scan = case.volume.reoriented("LPI")
         true, seen = (s.select([row["structure"]]).reoriented("LPI").mask(row["structure"]) for s in (truth, found))
         k = int((true ^ seen).sum(axis=(0, 1)).argmax())
@@ -106,19 +106,15 @@ def main() -> None:
     told = json.loads(args.figures.read_text())
     models, held_out = told["model"], told["held_out"]
     labelled = [real(args.data, "lidc-0001"), real(args.data, "ts-example", "held out")]
-    unseen = {"ts-example": [held_out]} if held_out else {}
     for case in [*labelled, *torsos(args.data)]:
-        note = (
-            "" if case.name != "ts-example" else " (by a model that never saw it)" if held_out else " (a training scan)"
-        )
-        picture = torso(case, unseen.get(case.name, models), note)
-        save(picture, args.target / f"base-{case.name}.png")
+        seen = case.name == "ts-example" and models != [held_out]
+        save(torso(case, models, " (a training scan)" if seen else ""), args.target / f"base-{case.name}.png")
     store, rows = Store(args.store), worst(told["rows"])
     wanted = {row["case"] for row in rows}
     n = max((int(name.rpartition("-")[2]) + 1 for name in wanted if name.startswith("phantom-")), default=0)
     drawings = [*phantoms(store, n), *label_maps(store, args.data, args.label_maps)]
     cases = {case.name: case for case in [*labelled, *torsos(args.data), *drawings]}
-    save(failures(rows, cases, {name: unseen.get(name, models) for name in cases}), args.target / "base-failures.png")
+    save(failures(rows, cases, models), args.target / "base-failures.png")
 
 
 if __name__ == "__main__":
