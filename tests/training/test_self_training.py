@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from ctatlas.training.loop import TrainConfig, new_network, train  # noqa: E402
 from ctatlas.training.pool import Member, load_pool, remaining, write_member  # noqa: E402
 from ctatlas.training.pseudo_labels import PseudoLabels  # noqa: E402
 from ctatlas.training.self_training import label_torsos, report_table, self_train  # noqa: E402
-from ctatlas.training.teachers import Teacher, begin_from, teacher_of  # noqa: E402
+from ctatlas.training.teachers import Teacher, begin_from, begun, teacher_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns of itself
 CONFIG = TrainConfig(steps=2, small_patch=16, large_patch=16, widths=(16, 16, 16), without=("ts-example",))
@@ -95,6 +95,8 @@ def test_a_run_of_other_classes_is_refused_in_one_line(run, tmp_path):
 def test_training_goes_on_from_the_bundled_model(tmp_path):
     config = begin_from(Teacher("ctatlas/base"), tmp_path / "round")
     assert (config.steps, config.seed, config.without) == (40_000, 1, ())
+    assert config.begun_from.startswith("ctatlas/base ")
+    assert load("ctatlas/base").card.weights.sha256 in config.begun_from
     network = load_averaged(tmp_path / "round" / "checkpoint.pt", config.widths)
     windows = np.random.default_rng(0).normal(size=(1, 2, 32, 32, 32)).astype(np.float32)
     with torch.no_grad():
@@ -128,12 +130,37 @@ def test_a_model_that_this_trainer_did_not_make_teaches_but_is_not_trained(tmp_p
 
 
 def test_a_new_run_begins_with_the_averaged_weights_once(run, tmp_path):
-    assert begin_from(Teacher("", run), tmp_path / "round") == CONFIG
-    begun = torch.load(tmp_path / "round" / "checkpoint.pt", weights_only=True)
-    assert begun["step"] == 0
+    teacher = teacher_of(str(run), tmp_path / "made")
+    config = begin_from(teacher, tmp_path / "round")
+    assert replace(config, begun_from="") == CONFIG
+    assert config.begun_from.startswith("run (2 steps, seed 1, weights ")
+    stored = torch.load(tmp_path / "round" / "checkpoint.pt", weights_only=True)
+    assert stored["step"] == 0
     (tmp_path / "round" / "checkpoint.pt").write_bytes(b"went on")
-    begin_from(Teacher("", run), tmp_path / "round")
+    begin_from(teacher, tmp_path / "round")
     assert (tmp_path / "round" / "checkpoint.pt").read_bytes() == b"went on"
+
+
+def test_a_run_tells_what_it_began_from_when_it_goes_on(tmp_path):
+    config, run = TrainConfig(seed=5, steps=10), tmp_path / "run"
+    assert begun(config, run) == config
+    first = begun(config, run, "ctatlas/base")
+    assert first.begun_from.startswith("ctatlas/base ")
+    (run / "config.json").write_text(json.dumps(asdict(first)))
+    assert begun(config, run) == begun(config, run, "ctatlas/base") == first
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (TrainConfig(widths=(16, 32)), r"widths are \[16, 32, 64, 128, 160\], those of the run \[16, 32\]"),
+        (TrainConfig(without=("ts-example",)), "was trained with ts-example, which the run must not see"),
+    ],
+)
+def test_a_run_does_not_begin_from_what_is_not_like_it(tmp_path, config, says):
+    with pytest.raises(ModelError, match=says):
+        begun(config, tmp_path / "run", "ctatlas/base")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.usefixtures("liver_everywhere")

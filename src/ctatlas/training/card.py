@@ -133,6 +133,8 @@ def main(
         "without": list(config.without),
         "patient_data": ", ".join(text for source, text in PATIENT_DATA.items() if source not in config.without),
     }
+    if config.begun_from:
+        training["begun_from"] = config.begun_from
     (folder / "card.toml").write_text(card_text(folder, figures, training, version, name=name), encoding="utf-8")
 
 

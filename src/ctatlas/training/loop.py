@@ -45,6 +45,7 @@ class TrainConfig:
     widths: tuple[int, ...] = (16, 32, 64, 128, 160)
     save_every_s: float = 120.0
     without: tuple[str, ...] = ()  # kinds or names of members of the pool that this run never sees
+    begun_from: str = ""  # the model whose weights it started from, and how those were made; else from chance
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

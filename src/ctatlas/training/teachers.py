@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from ctatlas.training.loop import TrainConfig, config_of
 from ctatlas.training.pool import load_pool, remaining
 from ctatlas.training.votes import check_classes
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, CONFIG = "checkpoint.pt", "config.json"
 TOLD = {"seed", "steps", "widths", "without"}  # what of a model's training its card must tell before it goes on
 
 
@@ -67,6 +67,15 @@ class Teacher:
             return averaged
         file = card(self.name).weights.file
         return load_exported(folder_of(self.name) / file).state_dict()
+
+    def told(self) -> str:
+        """Return a line that tells it from all others, and what it began from itself."""
+        config = self.config()
+        made = f"{config.steps} steps, seed {config.seed}"
+        told = card(self.name)
+        name = self.run.name if self.run is not None else f"{told.name} {told.version}"
+        before = f" from {config.begun_from}" if config.begun_from else ""
+        return f"{name} ({made}, weights {told.weights.sha256}){before}"
 
     def saw(self, pool: Path) -> set[str]:
         """Return the sources that it saw; all of the pool where that is not known."""
@@ -124,7 +133,7 @@ def teacher_of(path: str, made: Path) -> Teacher:
 def begin_from(teacher: Teacher, run: Path) -> TrainConfig:
     """Lay a teacher's weights into a new run as its beginning, and return how the teacher was trained.
 
-    A run that has begun stays as it is.
+    A run that has begun stays as it is. What it began from stands in `begun_from`.
 
     Raises
     ------
@@ -134,7 +143,29 @@ def begin_from(teacher: Teacher, run: Path) -> TrainConfig:
     config = teacher.config()
     if not (run / CHECKPOINT).exists():
         _lay_down(teacher.weights(), run)
-    return config
+    told = config_of(run).begun_from if (run / CONFIG).exists() else teacher.told()
+    return replace(config, begun_from=told)
+
+
+def begun(config: TrainConfig, run: Path, model: str = "") -> TrainConfig:
+    """Let a new run begin from a model's weights, or by chance without one; return how it is trained from there.
+
+    Raises
+    ------
+    InstallError, ModelError
+        When the model has another network, or saw what the run must not see.
+    """
+    if (run / CHECKPOINT).exists():
+        return replace(config, begun_from=config_of(run).begun_from)
+    if not model:
+        return config
+    teacher = Teacher(model)
+    theirs = teacher.config()
+    if theirs.widths != config.widths:
+        raise ModelError(f"{model}: its widths are {list(theirs.widths)}, those of the run {list(config.widths)}")
+    if seen := sorted(set(config.without) - set(theirs.without)):
+        raise ModelError(f"{model}: was trained with {', '.join(seen)}, which the run must not see")
+    return replace(config, begun_from=begin_from(teacher, run).begun_from)
 
 
 def _lay_down(weights: Mapping[str, torch.Tensor], run: Path) -> None:
