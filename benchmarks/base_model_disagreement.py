@@ -1,9 +1,9 @@
 """Measure whether networks differ where they err: `python benchmarks/base_model_disagreement.py OUT.json`.
 
 On data that no network saw, what the bundled model finds is held against the truth. Maps that claim to know where it is
-wrong rank the voxels of the body: the entropy of one network, the disagreement of one network with itself on a moved
-grid, and that of three networks. A border that is a voxel off is wrong, too; what is worth a person's time are errors
-more than a few millimetres deep, counted apart.
+wrong rank the voxels of the body: the entropy of one network or of three together, the disagreement of one network with
+itself on a moved grid, and that of three networks. A border that is a voxel off is wrong, too; what is worth a person's
+time are errors more than a few millimetres deep, counted apart.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +21,12 @@ from scipy import ndimage
 
 from ctatlas.atomic import whole_file
 from ctatlas.inference import Scene, View
+from ctatlas.kernels.spread import spread
 from ctatlas.models import Model, card, load
 from ctatlas.training.evaluation.cases import Case, label_maps, phantoms, real
 from ctatlas.training.evaluation.scores import comparable, find
 from ctatlas.training.evaluation.store import Store
-from ctatlas.training.votes import Votes, vote_on
+from ctatlas.training.votes import vote_on
 from ctatlas.volume import Grid
 
 THREE = ("ctatlas/base", "ctatlas/base-b", "ctatlas/base-c")
@@ -61,20 +63,25 @@ class Row:
 
 def maps(scene: Scene, team: Sequence[Model]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each map (i, j, k) uint8 by its name; the first of the team is the model whose errors are sought."""
-    alone = vote_on(scene, team[:1], (PLAIN,))
-    yield "entropy of one network", _in_steps(_entropy(alone.mean))
-    yield "one network, grid moved by half a voxel", _disagreement(vote_on(scene, team[:1], (PLAIN, MOVED)))
-    yield "three networks", _disagreement(vote_on(scene, team, (PLAIN,)))
+    alone, *others = (vote_on(scene, [model], (PLAIN,)).mean for model in team)
+    moved = vote_on(scene, team[:1], (MOVED,)).mean
+    yield "entropy of one network", _in_steps(entropy(alone))
+    yield "disagreement, one network on a moved grid", _in_steps(disagreement([alone, moved]))
+    yield "disagreement, three networks", _in_steps(disagreement([alone, *others]))
+    yield "entropy of the mean of three networks", _in_steps(entropy(sum(others, alone) / len(team)))
 
 
-def _entropy(mean: np.ndarray) -> np.ndarray:
-    """Return the entropy of the classes at every voxel, 1 where all are equally likely."""
+def entropy(mean: np.ndarray) -> np.ndarray:
+    """Return the entropy of probabilities (c, i, j, k) at every voxel, 1 where all classes are equally likely."""
     total = sum(-p * np.log(np.maximum(p, 1e-6)) for p in mean)
     return np.asarray(total / np.log(len(mean)))
 
 
-def _disagreement(votes: Votes) -> np.ndarray:
-    return _in_steps(votes.spread[1:].max(axis=0))
+def disagreement(said: Sequence[np.ndarray]) -> np.ndarray:
+    """Return how far probabilities (c, i, j, k) lie apart in the class, but for background, where that is most."""
+    classes = range(1, len(said[0]))
+    apart = (spread(len(said), sum(p[n] for p in said), sum(p[n] ** 2 for p in said)) for n in classes)
+    return np.asarray(reduce(np.maximum, apart))
 
 
 def _in_steps(shares: np.ndarray) -> np.ndarray:
@@ -96,8 +103,9 @@ def mistakes(case: Case, name: str) -> np.ndarray:
 
 def deep(wrong: np.ndarray, grid: Grid) -> np.ndarray:
     """Return the errors without those that are thinner than `DEEP_MM`."""
-    inside = ndimage.distance_transform_edt(wrong, sampling=grid.spacing_mm) >= DEEP_MM / 2
-    return wrong & (ndimage.distance_transform_edt(~inside, sampling=grid.spacing_mm) <= DEEP_MM / 2)
+    spacing = grid.spacing_mm  # a voxel's middle lies half a voxel from its border
+    inside = ndimage.distance_transform_edt(wrong, sampling=spacing) - min(spacing) / 2 >= DEEP_MM / 2
+    return wrong & (ndimage.distance_transform_edt(~inside, sampling=spacing) <= DEEP_MM / 2)
 
 
 def ranked(values: np.ndarray, wrong: np.ndarray) -> tuple[float, float]:
@@ -157,8 +165,8 @@ def main(
     out: Annotated[Path, typer.Argument(help="JSON file to write.")],
     model: Annotated[list[str] | None, typer.Option(help="Networks of one recipe; the first one's errors.")] = None,
     data: Path = Path("../shared/data"),
-    n_phantoms: Annotated[int, typer.Option("--phantoms")] = 6,
-    n_label_maps: Annotated[int, typer.Option("--label-maps")] = 6,
+    n_phantoms: Annotated[int, typer.Option("--phantoms")] = 4,
+    n_label_maps: Annotated[int, typer.Option("--label-maps")] = 4,
     folder: Annotated[Path, typer.Option("--store", help="Keeps drawn cases.")] = Path("build/evaluation"),
     table_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table for the docs here.")] = None,
 ) -> None:

@@ -6,7 +6,6 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra 'torch'")
 
 from benchmarks import base_model_disagreement as benchmark
-from ctatlas.training.votes import Votes
 from ctatlas.volume import Grid
 
 
@@ -31,9 +30,11 @@ def test_what_ranks_first_is_found():
 def test_a_shifted_border_is_no_deep_error():
     wrong = np.zeros((30, 30, 30), bool)
     wrong[5:25, 5:25, 4] = True  # 2 mm thick
+    wrong[5:25, 5:25, 15:17] = True  # 4 mm
     wrong[10:16, 10:16, 20:26] = True  # 12 mm
     found = benchmark.deep(wrong, Grid(wrong.shape, np.diag([2.0, 2.0, 2.0, 1.0])))
     assert not found[:, :, 4].any()
+    assert not found[:, :, 15:17].any()
     assert found[12, 12, 22]
     assert found.sum() > 0.7 * 6**3
 
@@ -41,7 +42,7 @@ def test_a_shifted_border_is_no_deep_error():
 def test_maps_are_largest_where_nothing_is_known_or_networks_differ():
     mean = np.full((5, 1, 1, 2), 0.2, np.float32)
     mean[:, 0, 0, 1] = [1, 0, 0, 0, 0]
-    spread = np.zeros_like(mean)
-    spread[[0, 3], 0, 0, 0] = 1.0, 0.5
-    np.testing.assert_allclose(benchmark._entropy(mean)[0, 0], [1, 0], atol=1e-4)
-    np.testing.assert_array_equal(benchmark._disagreement(Votes(None, mean, spread))[0, 0], [128, 0])
+    np.testing.assert_allclose(benchmark.entropy(mean)[0, 0], [1, 0], atol=1e-4)
+    other = mean.copy()
+    other[:, 0, 0, 0] = [0.2, 0.2, 0.2, 0.3, 0.1]
+    np.testing.assert_allclose(benchmark.disagreement([mean, other])[0, 0], [0.1, 0], atol=1e-3)

@@ -31,7 +31,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_list_holds_bundled_and_own_models(ctatlas: Terminal, models: Path) -> None:
     listed = {row["name"]: row for row in ctatlas("models", "list", "--here", "--json").json}
-    assert set(listed) == {"ctatlas/base", "test/tiny"}
+    assert list(listed) == ["ctatlas/base", "ctatlas/base-b", "ctatlas/base-c", "test/tiny"]
     assert listed["test/tiny"]["usable"] == 3
     assert "test/tiny" in ctatlas("models", "list").out
     assert models.is_dir()
@@ -49,7 +49,10 @@ def test_a_broken_card_does_not_hide_the_others(ctatlas: Terminal, models: Path)
 @pytest.mark.usefixtures("models")
 def test_info_shows_structures_evidence_and_sources(ctatlas: Terminal) -> None:
     out = ctatlas("models", "info", "test/tiny").out
-    assert "Dice 0.913 on unseen phantoms (n = 20)" in out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["liver", "usable", "0.913", "(20)"] in lines
+    assert ["spleen", "usable"] in lines
+    assert "A: Dice on unseen phantoms; n cases in brackets" in out
     assert "Somebody's data, CC BY 4.0." in out
     assert "Not for anything but tests" in out
 

@@ -32,7 +32,7 @@ def model_names() -> tuple[str, ...]:
 
 def bundled_names() -> tuple[str, ...]:
     """Return the names of the models that the package brings."""
-    return tuple(_name(path) for path in _BUNDLED.glob(f"*/{CARD_FILE}"))
+    return tuple(_name(path) for path in sorted(_BUNDLED.glob(f"*/{CARD_FILE}")))
 
 
 def folder_of(name_or_path: str | Path) -> Path:
@@ -130,7 +130,7 @@ def _folder(name_or_path: str | Path) -> Path:
 def _folders() -> dict[str, Path]:
     """Map every name to its folder; what is bundled cannot be replaced by a user's model of the same name."""
     theirs = settings().home / "models"
-    cards = [*_BUNDLED.glob(f"*/{CARD_FILE}"), *theirs.glob(f"*/{CARD_FILE}"), *theirs.glob(f"*/*/{CARD_FILE}")]
+    cards = [*sorted(_BUNDLED.glob(f"*/{CARD_FILE}")), *theirs.glob(f"*/{CARD_FILE}"), *theirs.glob(f"*/*/{CARD_FILE}")]
     found: dict[str, Path] = {}
     for path in cards:
         found.setdefault(_name(path), path.parent)

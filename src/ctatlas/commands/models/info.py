@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +11,12 @@ from ctatlas.commands.console import say, say_json, say_table, tell
 from ctatlas.commands.options import AsJson, Debug
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctatlas.models import ModelCard
     from ctatlas.models.catalogue import Entry
+
+    Measure = tuple[str, str]  # metric, data
 
 EXAMPLE = "ctatlas models info ctatlas/base"
 
@@ -44,11 +49,15 @@ def info(
     say(f"Works at {spacing} mm, in windows of {' x '.join(map(str, found.window.shape))} voxels.\n")
     if found.preset:
         say(f"Runs as the preset {found.preset} has it.\n")
-    figures = _figures(found)
+    measures = _measures(found)
     say_table(
-        ["structure", "status", "evidence"],
-        [[name, status.replace("_", " "), figures.get(name, "")] for name, status in found.structures.items()],
+        ["structure", "status", *(f"{letter} (n)" for letter in measures.values())],
+        [[name, status.replace("_", " "), *_cells(found, measures, name)] for name, status in found.structures.items()],
     )
+    if measures:
+        say("")
+    for (metric, data), letter in measures.items():
+        say(f"{letter}: {metric} on {data}; n cases in brackets")
     say(f"\nLicence: {found.license}")
     if found.citation:
         say(f"Cite: {found.citation}")
@@ -68,10 +77,18 @@ def _say_entry(entry: Entry, *, json: bool) -> None:
         say(f"Cite: {entry.citation}")
 
 
-def _figures(card: ModelCard) -> dict[str, str]:
-    """Write the evidence for each structure in a line: metric, value, data and the number of cases behind it."""
-    lines: dict[str, list[str]] = {}
-    for each in card.evidence:
-        text = f"{each.metric} {each.value:.3f} on {each.data} (n = {each.n})"
-        lines.setdefault(each.structure, []).append(text + (f", {each.note}" if each.note else ""))
-    return {structure: "; ".join(texts) for structure, texts in lines.items()}
+def _measures(card: ModelCard) -> dict[Measure, str]:
+    """Name each sort of figure that a card gives, a metric on some data, by a letter."""
+    different = dict.fromkeys((each.metric, each.data) for each in card.evidence)
+    return {measure: _letters(number) for number, measure in enumerate(different)}
+
+
+def _letters(number: int) -> str:
+    """Count A, B, …, Z, AA, AB and so on."""
+    return (_letters(number // 26 - 1) if number >= 26 else "") + ascii_uppercase[number % 26]
+
+
+def _cells(card: ModelCard, measures: Mapping[Measure, str], structure: str) -> list[str]:
+    """Write the figures of a structure, one for every measure."""
+    own = {(each.metric, each.data): each for each in card.evidence if each.structure == structure}
+    return [f"{own[measure].value:.3f} ({own[measure].n})" if measure in own else "" for measure in measures]
