@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from ctatlas.errors import ModelError
+from ctatlas.models import card
 from ctatlas.training.members import member, members
 
 
@@ -20,6 +21,21 @@ def test_the_bundled_network_has_two_smaller_ones_beside_it_that_differ() -> Non
 
 def test_one_network_never_sees_the_labelled_scan_that_figures_are_told_of() -> None:
     assert [name for name, config in members().items() if "ts-example" in config.without] == ["base-c"]
+
+
+@pytest.mark.parametrize("name", ["base", "base-b", "base-c"])
+def test_what_the_package_brings_was_trained_as_the_table_says(name: str) -> None:
+    told, config = card(f"ctatlas/{name}").training, member(name)
+    assert told["seed"] == config.seed
+    assert told["steps"] == config.steps
+    assert told["widths"] == list(config.widths)
+    assert told["without"] == list(config.without)
+
+
+def test_three_networks_find_the_same_structures_by_different_weights() -> None:
+    cards = [card(f"ctatlas/{name}") for name in members()]
+    assert len({tuple(each.name for each in one.classes) for one in cards}) == 1
+    assert len({one.weights.sha256 for one in cards}) == len(cards)
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
