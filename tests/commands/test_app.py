@@ -59,7 +59,7 @@ def test_the_version_is_the_packages(ctatlas: Terminal) -> None:
         (["models"], "ctatlas: Missing command; see 'ctatlas models --help'"),
         (
             ["models", "info", "nobody/nothing"],
-            "ctatlas: no model 'nobody/nothing'; known: ctatlas/base; or give a folder",
+            "ctatlas: no model 'nobody/nothing'; known: ctatlas/base, ctatlas/base-b, ctatlas/base-c; or give a folder",
         ),
     ],
 )

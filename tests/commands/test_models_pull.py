@@ -24,6 +24,7 @@ from ctatlas.models.fetch.connection import Answer
 from ctatlas.models.install import pull
 from ctatlas.models.networks.segresnet import SegResNet
 from ctatlas.models.networks.text_driven import UniversalModel
+from ctatlas.models.registry import bundled_names
 from ctatlas.models.terms import Terms, agree
 from tests.models.loaders.checkpoints import carded, drawn, saved, small_swin
 from tests.support.file_server import Site, serving
@@ -308,7 +309,7 @@ def test_what_is_no_model_is_one_line(ctatlas: Terminal, tmp_path: Path, weights
     ):
         done = ctatlas("models", "import", path)
         assert (done.code, said in done.complaint) == (2, True), done.err
-    assert states(ctatlas, "--here") == {"ctatlas/base": "bundled"}
+    assert states(ctatlas, "--here") == dict.fromkeys(bundled_names(), "bundled")
 
 
 @pytest.mark.usefixtures("home")
@@ -344,7 +345,8 @@ def test_damage_is_found_and_named(ctatlas: Terminal, home: Path, tmp_path: Path
     file.write_bytes(bytes(content))
     done = ctatlas("models", "verify", "--json")
     assert done.code == 3
-    assert {row["model"]: row["state"] for row in done.json} == {"ctatlas/base": "ok", "test/tiny": "damaged"}
+    found = {row["model"]: row["state"] for row in done.json}
+    assert found == dict.fromkeys(bundled_names(), "ok") | {"test/tiny": "damaged"}
     file.unlink()
     assert ctatlas("models", "verify", "test/tiny", "--json").json[0]["state"] == "missing"
     assert states(ctatlas)["test/tiny"] == "broken"
