@@ -87,8 +87,8 @@ base-team: .venv/.ready ## measure the two smaller networks, all three together,
 	$(DEV)/python benchmarks/base_model.py build/base_team.json $(addprefix --model ,$(TEAM)) --data $(DATA)
 	$(DEV)/python scripts/compare_base_models.py build/base_models.md build/base_model.json build/base_b.json \
 	  build/base_c.json build/base_team.json
-	$(DEV)/python benchmarks/base_model_disagreement.py build/base_model_disagreement.json $(addprefix --model ,$(TEAM)) \
-	  --data $(DATA) --markdown build/base_model_disagreement.md
+	$(DEV)/python benchmarks/base_model_disagreement.py build/base_model_disagreement.json --data $(DATA) \
+	  --markdown build/base_model_disagreement.md
 	$(DEV)/python scripts/paste_tables.py docs/base-model-evaluation.md build
 
 light-size: build/wheel-env/.ready ## what the light install takes, from a wheel, and that it segments without torch

@@ -19,8 +19,9 @@ import numpy as np
 import typer
 from scipy import ndimage
 
+from ctatlas.atlas.members import variants
 from ctatlas.atomic import whole_file
-from ctatlas.inference import Scene, View
+from ctatlas.inference import AS_ITS_CARD_SAYS, Scene
 from ctatlas.kernels.spread import spread
 from ctatlas.models import Model, card, load
 from ctatlas.training.evaluation.cases import Case, label_maps, phantoms, real
@@ -30,7 +31,7 @@ from ctatlas.training.votes import vote_on
 from ctatlas.volume import Grid
 
 THREE = ("ctatlas/base", "ctatlas/base-b", "ctatlas/base-c")
-PLAIN, MOVED = View(), View(shift=(0.5, 0.5, 0.5))
+MOVED = variants()["shift"].view
 DEEP_MM = 5.0  # thickness of what counts as a deep error
 AREA = 0.05  # of the body: what a person is asked to look at
 STEPS = 256  # a map is stored in bytes
@@ -63,7 +64,7 @@ class Row:
 
 def maps(scene: Scene, team: Sequence[Model]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each map (i, j, k) uint8 by its name; the first of the team is the model whose errors are sought."""
-    alone, *others = (vote_on(scene, [model], (PLAIN,)).mean for model in team)
+    alone, *others = (vote_on(scene, [model], (AS_ITS_CARD_SAYS,)).mean for model in team)
     moved = vote_on(scene, team[:1], (MOVED,)).mean
     yield "entropy of one network", _in_steps(entropy(alone))
     yield "disagreement, one network on a moved grid", _in_steps(disagreement([alone, moved]))

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from torch import multiprocessing
 
 from ctatlas.models.networks.unet import UNet
@@ -66,12 +68,18 @@ def class_weights(config: TrainConfig, step: int) -> torch.Tensor:
 
 def config_of(run: Path) -> TrainConfig:
     """Read how a run was made."""
-    stored = json.loads((run / "config.json").read_text())
+    return config_told(json.loads((run / "config.json").read_text()))
+
+
+def config_told(told: Mapping[str, object]) -> TrainConfig:
+    """Read how a run was made from what a file tells of it; what is no field of today is passed over.
+
+    Raises
+    ------
+    pydantic.ValidationError
+    """
     known = {each.name for each in fields(TrainConfig)}
-    told: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known
-    }
-    return TrainConfig(**told)
+    return TypeAdapter(TrainConfig).validate_python({key: value for key, value in told.items() if key in known})
 
 
 def new_network(config: TrainConfig) -> UNet:

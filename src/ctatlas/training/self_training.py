@@ -111,7 +111,8 @@ def self_train(
     ------
     AtlasError, InstallError, ModelError
     """
-    teachers[0].config(), teachers[0].weights()  # whether it can be trained is told before it is measured
+    teachers[0].config()  # whether it can be trained is told before it is measured
+    teachers[0].weights()
     report = [Round(0, teachers[0].name, measure(teachers[0]), {})]
     for number in range(1, rounds + 1):
         taught = label_torsos(folder / "pool", teachers, number)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from ctatlas.errors import ModelError
 from ctatlas.models import Model, card, load
 from ctatlas.models.registry import folder_of
 from ctatlas.training.card import card_text
 from ctatlas.training.export import export, load_averaged, load_exported
-from ctatlas.training.loop import TrainConfig, config_of
+from ctatlas.training.loop import TrainConfig, config_of, config_told
 from ctatlas.training.pool import load_pool, remaining
 from ctatlas.training.votes import check_classes
 
@@ -87,12 +87,10 @@ class Teacher:
 
 def _told(name: str, training: Mapping[str, object]) -> TrainConfig:
     """Read what a card tells of a network's training."""
-    known = {each.name for each in fields(TrainConfig)}
-    told = {key: value for key, value in training.items() if key in known}
+    if missing := TOLD - set(training):
+        raise ModelError(f"{name}: its card does not tell {', '.join(sorted(missing))} of its training; name a run")
     try:
-        if missing := TOLD - set(told):
-            raise ModelError(f"{name}: its card does not tell {', '.join(sorted(missing))} of its training; name a run")
-        return TypeAdapter(TrainConfig).validate_python(told)
+        return config_told(training)
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(f"{name}: [training] {first['loc'][0]}: {first['msg'].lower()}; name a run") from None
@@ -155,7 +153,7 @@ def begun(config: TrainConfig, run: Path, model: str = "") -> TrainConfig:
     InstallError, ModelError
         When the model has another network, or saw what the run must not see.
     """
-    if (run / CHECKPOINT).exists():
+    if (run / CONFIG).exists():
         return replace(config, begun_from=config_of(run).begun_from)
     if not model:
         return config
