@@ -35,6 +35,16 @@ def test_what_was_removed_is_gone_and_was_there(name):
         assert structure(without_it, organ).any()
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_kidney_takes_its_vessels_along(side):
+    with_it, without_it = painted(f"nephrectomy_{side}"), painted()
+    for vessel in (f"renal_artery_{side}", f"renal_vein_{side}"):
+        assert structure(without_it, vessel).any()
+        assert not structure(with_it, vessel).any()
+    other = {"left": "right", "right": "left"}[side]
+    assert structure(with_it, f"renal_vein_{other}").any()
+
+
 def test_situs_inversus_is_the_same_person_in_a_mirror():
     mirrored, usual = painted("situs_inversus"), painted()
     swap = np.arange(256)

@@ -53,7 +53,7 @@ def test_fat_parts_the_pancreas_of_the_old_only(people):
 
 def test_a_hollow_organ_grows_more_in_calibre_than_in_length():
     tube = Tube(((0.0, 0.0, 0.0), (100.0, 0.0, 0.0)), (10.0, 10.0))
-    wide = grown(tube, "stomach", (0.0, 0.0, 0.0), 2.0, (0.0, 0.0, 0.0))
+    wide = grown(tube, "stomach", {"anchor": (0.0, 0.0, 0.0), "scale": 2.0, "shift": (0.0, 0.0, 0.0)})
     length, calibre = wide.points[1][0] / 100, wide.radii[0] / 10
     assert length * calibre**2 == pytest.approx(8)
     assert 1.2 < length < calibre

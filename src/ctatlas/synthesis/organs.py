@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ctatlas.errors import ModelError
 from ctatlas.synthesis.conditions import removed
 from ctatlas.synthesis.parts import Part
 from ctatlas.synthesis.shapes import Ellipsoid, Point, Shape, Tube
@@ -66,12 +68,13 @@ def _target_ml(rng: np.random.Generator, size: OrganSize, subject: Subject) -> f
     return grown * float(np.clip(drawn, 0.1 * mean, 4 * mean))
 
 
-def put(part: Part, organ: dict[str, Any], rng: np.random.Generator) -> Part | None:
-    """Return a part of the placement table where a person has it, or None where it is missing."""
-    if organ["absent"]:
-        return None
-    shape = part.shape if part.organ in RIGID else _varied(part.shape, part.organ, rng)
-    shape = grown(shape, part.organ, organ["anchor"], organ["scale"], organ["shift"])
+def put(part: Part, organs: Mapping[str, dict[str, Any]], rng: np.random.Generator) -> Part:
+    """Return a part of the placement table where a person has it."""
+    organ = organs[part.organ]
+    drawn = part.shape if part.organ in RIGID else _varied(part.shape, part.organ, rng)
+    shape = grown(drawn, part.organ, organ)
+    if part.begins_at:
+        shape = _between(grown(drawn, part.begins_at, organs[part.begins_at]), shape)
     gas_y = None
     if part.gas and rng.random() < GAS_PROBABILITY[part.gas]:
         low, high = shape.bounds()
@@ -80,11 +83,25 @@ def put(part: Part, organ: dict[str, Any], rng: np.random.Generator) -> Part | N
     return replace(part, shape=shape, gas_y=gas_y, wall=wall, clefts=organ["clefts_mm"])
 
 
-def grown(shape: Shape, organ: str, anchor: Point, scale: float, shift: Point) -> Shape:
-    """Return a shape scaled about an anchor and shifted; tubes of some organs grow more in calibre than in length."""
-    if placement()["organs"][organ].get("grows") == "calibre" and isinstance(shape, Tube):
+def grown(shape: Shape, name: str, organ: Mapping[str, Any]) -> Shape:
+    """Return a shape scaled about an organ's anchor and shifted; tubes of some grow more in calibre than in length."""
+    anchor, scale, shift = organ["anchor"], organ["scale"], organ["shift"]
+    if placement()["organs"][name].get("grows") == "calibre" and isinstance(shape, Tube):
         return shape.moved(anchor, scale**LONGER, shift).widened(scale ** (1.5 * (1 - LONGER)))
     return shape.moved(anchor, scale, shift)
+
+
+def _between(first: Shape, last: Shape) -> Tube:
+    """Return the tube that begins like the first and ends like the last of two that differ in place and size."""
+    if not (isinstance(first, Tube) and isinstance(last, Tube)):
+        raise ModelError("placement.toml: only a tube can begin at another organ")
+    shares = np.linspace(0, 1, len(first.points))
+    points = tuple(
+        (float(x + t * (u - x)), float(y + t * (v - y)), float(z + t * (w - z)))
+        for (x, y, z), (u, v, w), t in zip(first.points, last.points, shares, strict=True)
+    )
+    radii = tuple(float(r + t * (s - r)) for r, s, t in zip(first.radii, last.radii, shares, strict=True))
+    return replace(first, points=points, radii=radii)
 
 
 def _varied(shape: Shape, organ: str, rng: np.random.Generator) -> Shape:

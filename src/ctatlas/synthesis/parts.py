@@ -9,7 +9,7 @@ from typing import Any
 from ctatlas.synthesis.shapes import Ellipsoid, Point, Shape, Tube, Union, fan
 from ctatlas.synthesis.tables import placement
 
-NAMES = ("tissue", "inner", "gas", "organ")  # what bears a side's name
+NAMES = ("tissue", "inner", "gas", "organ", "needs", "begins_at")  # what bears a side's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Part:
     `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on
     their back). `over` limits painting to some tissues, `spares` keeps it from some, `inside` to the "cavity";
     `above`/`below` cut the shape at a dome of the diaphragm, `floor` at a height; `clefts` are as many mm deep, as fat
-    parts the lobules of a gland.
+    parts the lobules of a gland. A vessel that lies with one organ may `need` another: who lacks that has
+    neither; or it begins at one and ends at its own: the further along, the more it moves with that.
     """
 
     tissue: str
@@ -36,6 +37,8 @@ class Part:
     spares: tuple[str, ...] = ()
     clefts: float = 0.0
     floor: float | None = None
+    needs: str = ""
+    begins_at: str = ""
 
     def mirrored(self) -> Part:
         """Return the same part on the right side."""
@@ -69,6 +72,8 @@ def placed_parts(sex: str, forms: Mapping[str, str]) -> list[Part]:
             inside=placement()["organs"][row["organ"]].get("inside", ""),
             spares=tuple(row.get("spares", ())),
             floor=row.get("floor"),
+            needs=row.get("needs", ""),
+            begins_at=row.get("begins_at", ""),
         )
         parts += [part, part.mirrored()] if row.get("mirror") else [part]
     return parts

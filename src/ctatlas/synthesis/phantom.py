@@ -91,9 +91,9 @@ def draw_phantom(
     soft: list[Part] = []
     bones = list(spine())
     for part in placed_parts(subject.sex, {name: organ["form"] for name, organ in organs.items()}):
-        moved = put(part, organs[part.organ], rng)
-        if moved is None:
+        if any(organs[name]["absent"] for name in (part.organ, part.needs) if name):
             continue
+        moved = put(part, organs, rng)
         is_bone = part.tissue.startswith(BONE_TISSUES)
         (bones if is_bone else soft).append(moved)
     first_vessel = next(n for n, part in enumerate(soft) if part.tissue == "portal_vein_and_splenic_vein")
@@ -109,6 +109,8 @@ def draw_phantom(
 
 def _resized(part: Part, organ: dict[str, Any], factor: float) -> Part:
     """Return the part grown by a factor along each axis, or widened so that its volume grows as much."""
+    if part.begins_at:
+        return part
     if placement()["organs"][part.organ].get("grows") == "calibre" and isinstance(part.shape, Tube):
         return replace(part, shape=part.shape.widened(factor**1.5))
     anchor = tuple(a + s for a, s in zip(organ["anchor"], organ["shift"], strict=True))
