@@ -15,7 +15,7 @@ DEV    := .venv/bin
 LIGHT  := .venv-light/bin
 WHEEL  := build/wheel-env/bin
 
-.PHONY: demo test oracles check lint format docs pictures soak bench train-base base-figures base-team light-size clean help
+.PHONY: demo test oracles check lint format docs pictures soak bench train-base train-members self-train base-figures base-team light-size clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
@@ -60,8 +60,13 @@ bench: .venv/.ready ## every script in benchmarks/ → build/*.json
 	mkdir -p build
 	set -e; for script in benchmarks/*.py; do $(DEV)/python "$$script" "build/$$(basename "$$script" .py).json"; done
 
-train-base: .venv/.ready ## train the bundled networks (MEMBERS), each from where it stopped
+train-base: train-members self-train ## make the bundled networks anew; goes on where it stopped
+
+train-members: .venv/.ready ## train some of them (MEMBERS) from drawn and labelled anatomies
 	set -e; for each in $(MEMBERS); do $(DEV)/python -m ctatlas.training.base runs/base $(DATA) --member $$each $(ARGS); done
+
+self-train: .venv/.ready ## let the first of them learn from scans that all of them labelled
+	$(DEV)/python -m ctatlas.training.self_training runs/base $(DATA) $(addprefix --teacher runs/base/,$(MEMBERS))
 
 MODEL    ?= ctatlas/base
 # A model trained without ts-example; where empty, that scan is not measured

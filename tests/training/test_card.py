@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -54,3 +54,16 @@ def test_the_card_of_a_smaller_network_says_which_patients_it_saw(tmp_path: Path
     assert card.training["without"] == ["ts-example"]
     assert not any("TotalSegmentator" in each.text for each in card.attribution)
     assert any("SPL" in each.text for each in card.attribution)
+
+
+def test_the_card_of_a_self_trained_network_says_who_taught_it(tmp_path: Path) -> None:
+    run = tmp_path / "round-1"
+    run.mkdir()
+    config = replace(member("base"), steps=8000, begun_from="base (40000 steps)", taught_by=("one", "other"))
+    (run / "config.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
+    (tmp_path / "network.onnx").write_bytes(b"weights")
+    main(tmp_path, run)
+    told = read_card(tmp_path / "card.toml").training
+    assert told["taught_by"] == ["one", "other"]
+    assert told["begun_from"] == "base (40000 steps)"
+    assert "training.self_training FOLDER DATA --teacher MODEL --teacher MODEL --steps 8000" in str(told["script"])

@@ -212,6 +212,9 @@ def test_rounds_go_on_while_they_do_no_harm(run, tmp_path, counted):
     assert [each.figures["phantom"] for each in report] == [0.80, 0.81, 0.807, 0.9]
     assert len({config.seed for config in counted}) == 3
     assert all(config.steps == 5 and config.without == ("ts-example",) for config in counted)
+    assert [config.taught_by for config in counted] == [
+        (f"{name} (weights {teacher.sha256()})",) for name in ("run", "round-1", "round-2")
+    ]
     assert [each.model for each in report[1:]] == [str(tmp_path / f"self-training/round-{n}/model") for n in (1, 2, 3)]
 
 

@@ -124,8 +124,11 @@ def main(
     """Write the card."""
     figures = json.loads(evidence.read_text())["summary"] if evidence else []
     config = config_of(run)
+    script = f"base FOLDER DATA --member {name}"
+    if config.taught_by:
+        script = f"self_training FOLDER DATA {' '.join('--teacher MODEL' for _ in config.taught_by)}"
     training = {
-        "script": f"python -m ctatlas.training.base FOLDER DATA --member {name} --steps {config.steps}",
+        "script": f"python -m ctatlas.training.{script} --steps {config.steps}",
         "commit": commit,
         "seed": config.seed,
         "steps": config.steps,
@@ -135,6 +138,8 @@ def main(
     }
     if config.begun_from:
         training["begun_from"] = config.begun_from
+    if config.taught_by:
+        training["taught_by"] = list(config.taught_by)
     (folder / "card.toml").write_text(card_text(folder, figures, training, version, name=name), encoding="utf-8")
 
 

@@ -48,6 +48,7 @@ class TrainConfig:
     save_every_s: float = 120.0
     without: tuple[str, ...] = ()  # kinds or names of members of the pool that this run never sees
     begun_from: str = ""  # the model whose weights it started from, and how those were made; else from chance
+    taught_by: tuple[str, ...] = ()  # models that labelled scans for it
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

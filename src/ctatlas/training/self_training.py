@@ -119,7 +119,8 @@ def self_train(
         run = folder / "self-training" / f"round-{number}"
         config = begin_from(teachers[0], run)
         seed = config.seed + SEEDS_A_ROUND
-        gentle = replace(config, seed=seed, steps=steps, decay_from=0.0, learning_rate=LEARNING_RATE)
+        by = tuple(f"{each.title()} (weights {each.sha256()})" for each in teachers)
+        gentle = replace(config, seed=seed, steps=steps, decay_from=0.0, learning_rate=LEARNING_RATE, taught_by=by)
         train(folder / "pool", run, gentle, workers=workers)
         student = teacher_of(str(run), run / "model")
         report.append(Round(number, student.name, measure(student), taught))
@@ -164,8 +165,8 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Holds the pool; runs of the rounds are kept in it.")],
     data: Annotated[Path, typer.Argument(help="The folder with torso_ct, labelmaps and phantoms.")],
     teacher: Annotated[list[str], typer.Option(help="A run or a model; several together. The first is trained on.")],
-    rounds: int = 2,
-    steps: Annotated[int, typer.Option(help="Of every round; 0 labels the torsos once and trains nothing.")] = 4000,
+    rounds: int = 1,
+    steps: Annotated[int, typer.Option(help="Of every round; 0 labels the torsos once and trains nothing.")] = 8000,
     workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
     cases: Annotated[int, typer.Option(help="Phantoms and label-map CTs each to measure a round on.")] = 8,
     store: Annotated[Path, typer.Option(help="Keeps drawn cases.")] = Path("build/evaluation"),

@@ -71,11 +71,17 @@ class Teacher:
     def told(self) -> str:
         """Return a line that tells it from all others, and what it began from itself."""
         config = self.config()
-        made = f"{config.steps} steps, seed {config.seed}"
-        told = card(self.name)
-        name = self.run.name if self.run is not None else f"{told.name} {told.version}"
         before = f" from {config.begun_from}" if config.begun_from else ""
-        return f"{name} ({made}, weights {told.weights.sha256}){before}"
+        return f"{self.title()} ({config.steps} steps, seed {config.seed}, weights {self.sha256()}){before}"
+
+    def title(self) -> str:
+        """Return the name of its run, or name and version of the model."""
+        told = card(self.name)
+        return self.run.name if self.run is not None else f"{told.name} {told.version}"
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of its weights."""
+        return str(card(self.name).weights.sha256)
 
     def saw(self, pool: Path) -> set[str]:
         """Return the sources that it saw; all of the pool where that is not known."""
@@ -142,7 +148,7 @@ def begin_from(teacher: Teacher, run: Path) -> TrainConfig:
     if not (run / CHECKPOINT).exists():
         _lay_down(teacher.weights(), run)
     told = config_of(run).begun_from if (run / CONFIG).exists() else teacher.told()
-    return replace(config, begun_from=told)
+    return replace(config, begun_from=told, taught_by=())
 
 
 def begun(config: TrainConfig, run: Path, model: str = "") -> TrainConfig:
