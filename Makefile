@@ -10,12 +10,13 @@ JOBS   ?= 2
 DATA   ?= ../shared/data
 # Networks to train: rows of src/ctatlas/training/data/members.toml
 MEMBERS ?= base base-b base-c
+TEAM    := ctatlas/base ctatlas/base-b ctatlas/base-c
 
 DEV    := .venv/bin
 LIGHT  := .venv-light/bin
 WHEEL  := build/wheel-env/bin
 
-.PHONY: demo test oracles check lint format docs pictures soak bench train-base train-members self-train base-figures base-team light-size clean help
+.PHONY: demo test oracles check lint format docs pictures soak bench train-base self-train base-figures base-team light-size clean help
 
 help:
 	@sed -n 's/^\([a-z-]*\): .*## /\1|/p' Makefile | column -t -s '|'
@@ -60,13 +61,11 @@ bench: .venv/.ready ## every script in benchmarks/ → build/*.json
 	mkdir -p build
 	set -e; for script in benchmarks/*.py; do $(DEV)/python "$$script" "build/$$(basename "$$script" .py).json"; done
 
-train-base: train-members self-train ## make the bundled networks anew; goes on where it stopped
-
-train-members: .venv/.ready ## train some of them (MEMBERS) from drawn and labelled anatomies
+train-base: .venv/.ready ## train the bundled networks (MEMBERS), each from where it stopped
 	set -e; for each in $(MEMBERS); do $(DEV)/python -m ctatlas.training.base runs/base $(DATA) --member $$each $(ARGS); done
 
-self-train: .venv/.ready ## let the first of them learn from scans that all of them labelled
-	$(DEV)/python -m ctatlas.training.self_training runs/base $(DATA) $(addprefix --teacher runs/base/,$(MEMBERS))
+self-train: .venv/.ready ## a round of self-training on the pool that train-base built: ctatlas/base learns on
+	$(DEV)/python -m ctatlas.training.self_training runs/base $(DATA) $(addprefix --teacher ,$(TEAM))
 
 MODEL    ?= ctatlas/base
 # A model trained without ts-example; where empty, that scan is not measured
@@ -84,7 +83,6 @@ base-figures: .venv/.ready ## measure the bundled model, or MODEL, and bring its
 	$(DEV)/python scripts/make_docs_base_model.py build/base_model.json --data $(DATA)
 	$(DEV)/python scripts/paste_tables.py docs/base-model-evaluation.md build
 
-TEAM := ctatlas/base ctatlas/base-b ctatlas/base-c
 base-team: .venv/.ready ## measure the two smaller networks, all three together, and whether they differ where they err
 	mkdir -p build
 	$(DEV)/python benchmarks/base_model.py build/base_b.json --model ctatlas/base-b --data $(DATA)

@@ -14,7 +14,7 @@ from make_docs_pictures import save
 from PIL import Image
 
 from ctatlas.atlas.rehearsal import Rehearsal, rehearse
-from ctatlas.commands.demo import MODEL, VARIANT
+from ctatlas.commands.demo import MEMBERS
 
 TARGET = Path("docs/pictures")
 
@@ -37,7 +37,7 @@ def main() -> None:
         draw(given.loop, given.target)
         return
     with tempfile.TemporaryDirectory() as folder:
-        loop = Rehearsal(Path(folder) / "loop", (MODEL, f"{MODEL}+{VARIANT}"))
+        loop = Rehearsal(Path(folder) / "loop", MEMBERS)
         for told in rehearse(loop):
             print(f"{told.step}: {told.did}")
         draw(loop.out, given.target)

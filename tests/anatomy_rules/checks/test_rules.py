@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ctatlas.anatomy_rules.checks import CheckFinding, repaired
+from ctatlas.anatomy_rules.checks import CheckFinding, check_masks, check_table, repaired
 from ctatlas.volume import Grid, Segmentation, box_of
 from tests.anatomy_rules.bodies import ellipsoid
 from tests.anatomy_rules.checks.people import Person, person, told
@@ -305,3 +305,14 @@ def test_a_ragged_vena_cava(healthy: Person) -> None:
     noise = ellipsoid(healthy.grid, (17, -30, -30), (26, 26, 110)) & (rng.random(healthy.grid.shape) < 0.4)
     wrong = healthy.holding(inferior_vena_cava=healthy.masks["inferior_vena_cava"] | noise)
     assert told(wrong.findings("blurry_vena_cava")) == {("blurry_vena_cava", "inferior_vena_cava")}
+
+
+@pytest.mark.parametrize("speck", [(50, 50, 50), (51, 51, 51), (52, 52, 52)])
+def test_a_speck_of_one_voxel_belongs_to_its_structure_wherever_it_lies(speck: tuple[int, int, int]) -> None:
+    mask = np.zeros((60, 60, 60), dtype=bool)
+    mask[5:25, 5:25, 5:25] = mask[30:38, 5:13, 5:13] = mask[speck] = True
+    found = Segmentation.from_masks(Grid(mask.shape, np.eye(4)), {"gallbladder": mask})
+    findings = list(check_masks(found, checks=[row for row in check_table() if row.rule == "pieces"]))
+    (cleaned,) = repaired(found, findings).values()
+    assert np.count_nonzero(cleaned) == 20**3
+    assert box_of(cleaned) == (slice(5, 25),) * 3

@@ -72,7 +72,7 @@ class Subject:
 
     def box(self, name: str) -> Box | None:
         """Return the smallest box that holds a structure; None when it is nowhere."""
-        return self.once(("box", name), lambda: self._box(name))
+        return self.once(("box", name), lambda: self.anatomy.tight_box(name) if name in self.anatomy.names else None)
 
     def mask(self, name: str) -> np.ndarray:
         """Return a structure's voxels in its box, (i, j, k) bool; empty when it is nowhere."""
@@ -158,14 +158,6 @@ class Subject:
     def is_mirrored(self) -> bool:
         """Whether the organs lie mirror-wise."""
         return is_mirrored(self.anatomy)
-
-    def _box(self, name: str) -> Box | None:
-        wide = self.anatomy.box(name) if name in self.anatomy.names else None
-        inner = box_of(self.anatomy.within(name, wide)) if wide else None
-        if wide is None or inner is None:
-            return None
-        i, j, k = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(wide, inner, strict=True))
-        return i, j, k
 
     def _centre(self, name: str) -> np.ndarray:
         box, mask = self.box(name), self.mask(name)
