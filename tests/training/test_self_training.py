@@ -227,6 +227,12 @@ def test_a_round_that_does_harm_is_the_last(run, tmp_path):
     assert table[2:] == ["| 0 | 0.800 | 0 |", "| 1 | 0.790 | 47 |"]
 
 
+def test_a_pool_without_torsos_is_refused_before_anything_is_measured(run, tmp_path):
+    teacher = teacher_of(str(run), tmp_path / "made")
+    with pytest.raises(AtlasError, match="holds no torsos to label"):
+        self_train(tmp_path, [teacher], lambda _: pytest.fail("measured"), rounds=1, steps=5, workers=1)
+
+
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path):
     import typer
 

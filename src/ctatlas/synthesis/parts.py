@@ -19,8 +19,8 @@ class Part:
     `inner` fills what lies deeper than `wall` mm, `gas` the front of that above the level `gas_y` (patients lie on
     their back). `over` limits painting to some tissues, `spares` keeps it from some, `inside` to the "cavity";
     `above`/`below` cut the shape at a dome of the diaphragm, `floor` at a height; `clefts` are as many mm deep, as fat
-    parts the lobules of a gland. A vessel that lies with one organ may `need` another: who lacks that has
-    neither; or it begins at one and ends at its own: the further along, the more it moves with that.
+    parts the lobules of a gland. A vessel that lies with one organ may need another (`needs`): who lacks that has
+    neither. Or it begins at one (`begins_at`) and ends at its own: the further along, the more it moves with that.
     """
 
     tissue: str

@@ -64,10 +64,7 @@ def label_torsos(pool: Path, teachers: Sequence[Teacher], number: int) -> dict[s
     AtlasError
         When the pool holds no torsos.
     """
-    members = load_pool(pool)
-    scans = [member for member in members if member.kind == "torso" and member.ct is not None]
-    if not scans:
-        raise AtlasError(f"{pool}: holds no torsos to label; build it with 'python -m ctatlas.training.base'")
+    scans = _torsos(pool)
     models = [teacher.model() for teacher in teachers]
     saw = set().union(*(teacher.saw(pool) for teacher in teachers))
     told = [{"model": model.card.name, "weights": str(model.card.weights.sha256)} for model in models]
@@ -80,8 +77,16 @@ def label_torsos(pool: Path, teachers: Sequence[Teacher], number: int) -> dict[s
         write_member(pool, member, labels_are="codes", facts=record(labels, told, number))
         for name, ml in labels.kept_ml.items():
             taught[name] = round(taught.get(name, 0.0) + ml["taken"], 1)
-    _forget(pool, [m for m in members if m.kind == "pseudo" and not m.name.endswith(f"-round-{number}")])
+    _forget(pool, [m for m in load_pool(pool) if m.kind == "pseudo" and not m.name.endswith(f"-round-{number}")])
     return taught
+
+
+def _torsos(pool: Path) -> list[Member]:
+    """Return the torsos of a pool, or refuse one without."""
+    scans = [member for member in load_pool(pool) if member.kind == "torso" and member.ct is not None]
+    if not scans:
+        raise AtlasError(f"{pool}: holds no torsos to label; build it with 'python -m ctatlas.training.base'")
+    return scans
 
 
 def _forget(pool: Path, members: Sequence[Member]) -> None:
@@ -111,8 +116,9 @@ def self_train(
     ------
     AtlasError, InstallError, ModelError
     """
-    teachers[0].config()  # whether it can be trained is told before it is measured
+    teachers[0].config()  # whether it can be trained, and on what, is told before it is measured
     teachers[0].weights()
+    _torsos(folder / "pool")
     report = [Round(0, teachers[0].name, measure(teachers[0]), {})]
     for number in range(1, rounds + 1):
         taught = label_torsos(folder / "pool", teachers, number)
