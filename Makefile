@@ -78,6 +78,8 @@ base-figures: .venv/.ready ## measure the bundled model, or MODEL, and bring its
 	  --data $(DATA) --markdown build/base_model_robustness.md
 	$(DEV)/python benchmarks/base_model_grid.py build/base_model_grid.json --model $(MODEL) --data $(DATA) \
 	  --markdown build/base_model_grid.md
+	$(DEV)/python benchmarks/base_model_confusion.py build/base_model_confusion.json --model $(MODEL) --data $(DATA) \
+	  --markdown build/base_model_confusion.md
 	$(DEV)/python benchmarks/base_model_speed.py build/base_model_speed.json --model $(MODEL) \
 	  --backend default --backend onnxruntime --markdown build/base_model_speed.md
 	$(DEV)/python scripts/make_docs_base_model.py build/base_model.json --data $(DATA)
