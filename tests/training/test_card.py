@@ -67,3 +67,15 @@ def test_the_card_of_a_self_trained_network_says_who_taught_it(tmp_path: Path) -
     assert told["taught_by"] == ["one", "other"]
     assert told["begun_from"] == "base (40000 steps)"
     assert "training.self_training FOLDER DATA --teacher MODEL --teacher MODEL --steps 8000" in str(told["script"])
+
+
+def test_the_card_of_a_network_begun_from_another_says_how(tmp_path: Path) -> None:
+    run = tmp_path / "base-c"
+    run.mkdir()
+    config = replace(member("base-c"), steps=20_000, begun_from="ctatlas/base-c 0.2 (12000 steps)")
+    (run / "config.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
+    (tmp_path / "network.onnx").write_bytes(b"weights")
+    main(tmp_path, run, name="base-c")
+    told = read_card(tmp_path / "card.toml").training
+    assert str(told["script"]).endswith("--member base-c --begin-from MODEL --steps 20000")
+    assert told["begun_from"] == "ctatlas/base-c 0.2 (12000 steps)"

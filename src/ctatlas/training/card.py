@@ -124,7 +124,7 @@ def main(
     """Write the card."""
     figures = json.loads(evidence.read_text())["summary"] if evidence else []
     config = config_of(run)
-    script = f"base FOLDER DATA --member {name}"
+    script = f"base FOLDER DATA --member {name}" + (" --begin-from MODEL" if config.begun_from else "")
     if config.taught_by:
         script = f"self_training FOLDER DATA {' '.join('--teacher MODEL' for _ in config.taught_by)}"
     training = {
