@@ -17,7 +17,8 @@ import typer
 
 from ctatlas.anatomy import structures
 from ctatlas.atomic import whole_file
-from ctatlas.inference import AS_ITS_CARD_SAYS, Scene
+from ctatlas.inference import Scene
+from ctatlas.inference.decide import decide
 from ctatlas.inference.engine import answer
 from ctatlas.models import Model, ModelCard, load
 from ctatlas.training.evaluation.cases import real
@@ -49,48 +50,40 @@ class Row:
     too_much_ml: dict[str, float]
 
 
-def winners(scene: Scene, model: Model) -> np.ndarray:
-    """Return the most probable channel of every voxel of a scan, (i, j, k) uint8."""
-    won = np.zeros(scene.volume.grid.shape, np.uint8, order="F")
-    for slab in answer(scene, model, scene.calibrated.body, view=AS_ITS_CARD_SAYS).slabs:
-        won[slab.box.slices] = np.argmax([slab.probability(channel) for channel in range(slab.n_classes)], axis=0)
-    return won
+def decided(scene: Scene, model: Model) -> Segmentation:
+    """Return all classes that a network finds in a scan, as it says them."""
+    slabs = answer(scene, model, scene.calibrated.body).slabs
+    return decide(slabs, model.card, scene.volume.grid)
 
 
-def confusions(won: np.ndarray, truth: Segmentation, like: ModelCard) -> list[Row]:
-    """Compare the winners with the truth, class by class.
+def confusions(found: Segmentation, truth: Segmentation, like: ModelCard) -> list[Row]:
+    """Compare what a network finds with the truth, class by class.
 
     Parameters
     ----------
-    won : (i, j, k) uint8
-        Channels, on the truth's grid.
-    truth : Segmentation
+    found, truth : Segmentation
+        On the same grid; `found` with every class of the network, which do not overlap.
     like : ModelCard
-        Its classes, by channel.
+        Of the network.
     """
-    ml = truth.grid.voxel_ml
-    called = {each.channel: each.name if each.channel else NOTHING for each in like.classes}
     present = {name for name, n in truth.n_voxels().items() if n}
-    smallest = {name: truth.mask(name) for name in sorted(present) if not present & set(structures()[name].parts)}
+    smallest = truth.select(sorted(name for name in present if not present & set(structures()[name].parts)))
+    ml, from_hu = truth.grid.voxel_ml, set(like.calibrated.structures)
     rows = []
-    for each in like.classes:
-        if each.name not in present or set(structures()[each.name].parts) & set(like.calibrated.structures):
-            continue  # not there, or found from HU instead
-        true, found = truth.mask(each.name), won == each.channel
-        missed = np.bincount(won[true & ~found], minlength=len(called))
-        wrong = found & ~true
-        taken = {name: np.count_nonzero(mask & wrong) for name, mask in smallest.items()}
-        taken[NOTHING] = np.count_nonzero(wrong) - sum(taken.values())
-        rows.append(
-            Row(
-                each.name,
-                np.count_nonzero(true) * ml,
-                np.count_nonzero(found) * ml,
-                {called[channel]: int(n) * ml for channel, n in enumerate(missed) if n},
-                {name: n * ml for name, n in taken.items() if n},
-            )
-        )
+    for name in found.names:
+        if name in present and not from_hu & set(structures()[name].parts):
+            true, said = truth.mask(name), found.mask(name)
+            missed, too_much = _by_name(true & ~said, found), _by_name(said & ~true, smallest)
+            rows.append(Row(name, np.count_nonzero(true) * ml, np.count_nonzero(said) * ml, missed, too_much))
     return rows
+
+
+def _by_name(where: np.ndarray, named: Segmentation) -> dict[str, float]:
+    """Return the mL of some voxels by the structure they belong to."""
+    ml = named.grid.voxel_ml
+    counts = {name: np.count_nonzero(named.mask(name) & where) for name in named.names}
+    counts[NOTHING] = np.count_nonzero(where) - sum(counts.values())
+    return {name: n * ml for name, n in counts.items() if n}
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -119,7 +112,7 @@ def main(
 ) -> None:
     """Count voxels by what they are and what they are called, and print a table."""
     network, scan = load(model), real(data, case)
-    rows = confusions(winners(Scene(scan.volume), network), scan.truth, network.card)
+    rows = confusions(decided(Scene(scan.volume), network), scan.truth, network.card)
     with whole_file(out) as file:
         file.write((json.dumps([asdict(row) for row in rows], indent=1) + "\n").encode())
     if table_file:

@@ -14,7 +14,9 @@ ML = 0.008  # voxels of 2 mm
 
 def rows_of(truth: dict[str, np.ndarray], won: np.ndarray):
     grid = Grid(won.shape, np.diag([2.0, 2.0, 2.0, 1.0]))
-    rows = benchmark.confusions(won, Segmentation.from_masks(grid, truth), card("ctatlas/base"))
+    like = card("ctatlas/base")
+    found = Segmentation.from_labels(grid, np.asfortranarray(won), {c.channel: c.name for c in like.classes[1:]})
+    rows = benchmark.confusions(found, Segmentation.from_masks(grid, truth), like)
     return {row.structure: row for row in rows}
 
 
