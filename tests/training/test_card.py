@@ -42,7 +42,7 @@ def test_a_written_card_is_valid_and_has_every_class(tmp_path: Path) -> None:
 def test_the_card_of_a_smaller_network_says_which_patients_it_saw(tmp_path: Path) -> None:
     run = tmp_path / "base-c"
     run.mkdir()
-    (run / "config.json").write_text(json.dumps(asdict(member("base-c"))), encoding="utf-8")
+    (run / "config.json").write_text(json.dumps(asdict(member("base-c")[0])), encoding="utf-8")
     (tmp_path / "network.onnx").write_bytes(b"weights")
     main(tmp_path, run, name="base-c", commit="0" * 40)
     card = read_card(tmp_path / "card.toml")
@@ -59,7 +59,7 @@ def test_the_card_of_a_smaller_network_says_which_patients_it_saw(tmp_path: Path
 def test_the_card_of_a_self_trained_network_says_who_taught_it(tmp_path: Path) -> None:
     run = tmp_path / "round-1"
     run.mkdir()
-    config = replace(member("base"), steps=8000, begun_from="base (40000 steps)", taught_by=("one", "other"))
+    config = replace(member("base")[-1], steps=8000, begun_from="base (40000 steps)", taught_by=("one", "other"))
     (run / "config.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
     (tmp_path / "network.onnx").write_bytes(b"weights")
     main(tmp_path, run)
@@ -72,7 +72,7 @@ def test_the_card_of_a_self_trained_network_says_who_taught_it(tmp_path: Path) -
 def test_the_card_of_a_network_begun_from_another_says_how(tmp_path: Path) -> None:
     run = tmp_path / "base-c"
     run.mkdir()
-    config = replace(member("base-c"), steps=20_000, begun_from="ctatlas/base-c 0.2 (12000 steps)")
+    config = replace(member("base-c")[-1], steps=20_000, begun_from="ctatlas/base-c 0.2 (12000 steps)")
     (run / "config.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
     (tmp_path / "network.onnx").write_bytes(b"weights")
     main(tmp_path, run, name="base-c")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("torch")
@@ -12,24 +15,32 @@ from ctatlas.training.members import member, members
 
 
 def test_the_bundled_network_has_two_smaller_ones_beside_it_that_differ() -> None:
-    base, *others = members().values()
+    base, *others = (runs[0] for runs in members().values())
     assert next(iter(members())) == "base"
     assert len(others) == 2
-    assert len({config.seed for config in members().values()}) == 3
+    assert len({config.seed for config in (base, *others)}) == 3
     assert all(sum(config.widths) < sum(base.widths) for config in others)
 
 
+def test_the_runs_of_a_network_differ_in_their_steps_alone() -> None:
+    for runs in members().values():
+        assert len({replace(config, steps=1) for config in runs}) == 1
+
+
 def test_one_network_never_sees_the_labelled_scan_that_figures_are_told_of() -> None:
-    assert [name for name, config in members().items() if "ts-example" in config.without] == ["base-c"]
+    assert [name for name, (run, *_) in members().items() if "ts-example" in run.without] == ["base-c"]
 
 
 @pytest.mark.parametrize("name", ["base", "base-b", "base-c"])
 def test_what_the_package_brings_was_trained_as_the_table_says(name: str) -> None:
-    told, config = card(f"ctatlas/{name}").training, member(name)
-    first = str(told.get("begun_from", f"({told['steps']} steps, seed {told['seed']},"))
-    assert f"({config.steps} steps, seed {config.seed}," in first
-    assert told["widths"] == list(config.widths)
-    assert told["without"] == list(config.without)
+    told, (*earlier, last) = card(f"ctatlas/{name}").training, member(name)
+    assert (told["steps"], told["seed"]) == (last.steps, last.seed)
+    assert told["widths"] == list(last.widths)
+    assert told["without"] == list(last.without)
+    begun_from = str(told.get("begun_from", ""))
+    assert re.findall(r"\((\d+) steps, seed (\d+),", begun_from) == [
+        (str(run.steps), str(run.seed)) for run in reversed(earlier)
+    ]
 
 
 def test_three_networks_find_the_same_structures_by_different_weights() -> None:

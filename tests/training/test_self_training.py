@@ -94,7 +94,7 @@ def test_a_run_of_other_classes_is_refused_in_one_line(run, tmp_path):
 
 def test_training_goes_on_from_the_bundled_model(tmp_path):
     config = begin_from(Teacher("ctatlas/base"), tmp_path / "round")
-    assert (config.steps, config.seed, config.without) == (40_000, 1, ())
+    assert (config.steps, config.seed, config.without) == (20_000, 1, ())
     assert config.begun_from.startswith("ctatlas/base ")
     assert load("ctatlas/base").card.weights.sha256 in config.begun_from
     network = load_averaged(tmp_path / "round" / "checkpoint.pt", config.widths)
@@ -108,7 +108,7 @@ def test_training_goes_on_from_the_bundled_model(tmp_path):
     ("was", "now", "says"),
     [
         ("widths = [16, 32, 64, 128, 160]\n", "", "does not tell widths of its training; name a run"),
-        ("steps = 40000\n", "steps = 'many'\n", r"\[training\] steps: .*; name a run"),
+        ("steps = 20000\n", "steps = 'many'\n", r"\[training\] steps: .*; name a run"),
         (None, None, "holds another network than this trainer's"),
     ],
 )

@@ -1,5 +1,7 @@
 """Training: samples that can be made again, a loss that looks away where told, runs that go on where they stopped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,11 +9,13 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'torch'")
 
 from ctatlas.errors import ModelError  # noqa: E402
 from ctatlas.synthesis.tables import tissues  # noqa: E402
+from ctatlas.training.base import train_in_turn  # noqa: E402
 from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes  # noqa: E402
-from ctatlas.training.loop import TrainConfig, class_weights, learning_rate, train  # noqa: E402
+from ctatlas.training.loop import TrainConfig, class_weights, config_of, learning_rate, train  # noqa: E402
 from ctatlas.training.loss import segmentation_loss  # noqa: E402
 from ctatlas.training.pool import Member, by_kind, load_pool, remaining, write_phantom_member  # noqa: E402
 from ctatlas.training.samples import draw_sample  # noqa: E402
+from ctatlas.training.teachers import begun  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +111,32 @@ def test_a_stopped_run_goes_on_to_the_same_weights(pool, tmp_path):
     assert whole["step"] == parts["step"] == 8
     for key, value in whole["averaged"].items():
         assert torch.equal(value, parts["averaged"][key]), key
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.onnx warns of itself
+def test_runs_follow_each_other_from_the_weights_of_the_one_before(pool, tmp_path):
+    small = TrainConfig(steps=2, small_patch=16, large_patch=16, widths=(16, 16, 16), seed=2)
+    runs, first, second = (small, replace(small, steps=5)), tmp_path / "net", tmp_path / "net-run-2"
+
+    train_in_turn(pool, first, runs, until=1)
+    assert not second.exists()
+
+    train_in_turn(pool, first, runs, until=3)
+    begun_from = config_of(second).begun_from
+    assert begun_from.startswith("net (2 steps, seed 2, weights ")
+    assert config_of(first).begun_from == ""
+    whole = (first / "checkpoint.pt").read_bytes()
+
+    train_in_turn(pool, first, runs)
+    assert (first / "checkpoint.pt").read_bytes() == whole
+    assert [torch.load(run / "checkpoint.pt", weights_only=True)["step"] for run in (first, second)] == [2, 5]
+    assert config_of(second).begun_from == begun_from
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_stopped_run_gave_is_told_by_its_own_steps(pool, tmp_path):
+    config = TrainConfig(steps=9, small_patch=16, large_patch=16, widths=(16, 16, 16), seed=2)
+    train(pool, tmp_path / "net", config, workers=1, until=1)
+    assert begun(config, tmp_path / "next", str(tmp_path / "net")).begun_from.startswith("net (1 steps, seed 2, ")

@@ -52,7 +52,7 @@ def main(
     for word in [NOTHING, *(source or kinds)]:
         without = (HELD_OUT,) if word == NOTHING else (HELD_OUT, word)
         remaining(left, without[1:])
-        config = replace(member(LIKE), seed=seed, steps=steps, without=without)
+        config = replace(member(LIKE)[0], seed=seed, steps=steps, without=without)
         model = trained(runs / "ablation" / f"without-{word}", runs / "pool", config, workers)
         figures = scored(model, Store(folder), data, (n_phantoms, n_label_maps))
         rows.append({"without": word, "members": len(remaining(left, without[1:])), "mean_dice": overall(figures)})

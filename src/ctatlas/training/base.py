@@ -1,10 +1,12 @@
 """Train the networks that are kept: `python -m ctatlas.training.base FOLDER DATA [--member NAME] [--steps N]`.
 
-Builds the pool of anatomies where it is missing, then trains or goes on where the last run stopped.
+Builds the pool of anatomies where it is missing, then makes the runs of the network's row, one after the other, or goes
+on where the last call stopped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +14,7 @@ from typing import Annotated
 import typer
 
 from ctatlas.errors import CtatlasError
-from ctatlas.training.loop import train
+from ctatlas.training.loop import TrainConfig, train
 from ctatlas.training.members import member
 from ctatlas.training.pool import build_pool, load_pool, remaining
 from ctatlas.training.teachers import begun
@@ -24,13 +26,13 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Holds the pool and the run.")],
     data: Annotated[Path, typer.Argument(help="The folder with torso_ct, labelmaps and phantoms.")],
     name: Annotated[str, typer.Option("--member", help="Which network, by its row of members.toml.")] = "base",
-    steps: Annotated[int | None, typer.Option(help="Total steps, else as the row says.")] = None,
-    until: Annotated[int | None, typer.Option(help="Stop at this step; the next call goes on.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of one run, in place of those of the row.")] = None,
+    until: Annotated[int | None, typer.Option(help="Stop a run at this step; the next call goes on.")] = None,
     workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
     phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = PHANTOMS,
     seed: Annotated[int, typer.Option(help="Of the pool.")] = 1,
     begin_from: Annotated[
-        str, typer.Option(help="A model of the same network, such as ctatlas/base: a new run starts from its weights.")
+        str, typer.Option(help="A model or run of the same network: a new run starts from its weights.")
     ] = "",
     without: Annotated[
         list[str] | None,
@@ -39,8 +41,10 @@ def main(
 ) -> None:
     """Build the pool and train."""
     try:
-        asked = member(name)
-        config = replace(asked, steps=steps or asked.steps, without=(*asked.without, *(without or ())))
+        runs = member(name)
+        if steps is not None:
+            runs = (replace(runs[0], steps=steps),)
+        runs = tuple(replace(config, without=(*config.without, *(without or ()))) for config in runs)
         n = build_pool(
             folder / "pool",
             data,
@@ -51,12 +55,46 @@ def main(
             workers=workers,
         )
         typer.echo(f"{n} anatomies")
-        remaining(load_pool(folder / "pool"), config.without)  # what is wrong is told before processes start
-        run = folder / "-".join([name, *(f"without-{word}" for word in without or ())])
-        train(folder / "pool", run, begun(config, run, begin_from), workers=workers, until=until)
+        remaining(load_pool(folder / "pool"), runs[0].without)  # what is wrong is told before processes start
+        first = folder / "-".join([name, *(f"without-{word}" for word in without or ())])
+        train_in_turn(folder / "pool", first, runs, begin_from=begin_from, workers=workers, until=until)
     except CtatlasError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+
+
+def train_in_turn(
+    pool: Path,
+    first: Path,
+    runs: Sequence[TrainConfig],
+    *,
+    begin_from: str = "",
+    workers: int = 1,
+    until: int | None = None,
+) -> None:
+    """Make runs that follow each other, each from the weights of the one before, or go on where the last call stopped.
+
+    Parameters
+    ----------
+    pool : Path
+    first : Path
+        Folder of the first run; `-run-2` and so on are appended to its name for the others.
+    runs : sequence of TrainConfig
+    begin_from : str, optional
+        Model or run that the first begins from.
+    workers, until : int, optional
+        As of `train`; the first run that stops early is the last.
+
+    Raises
+    ------
+    ModelError
+        When a run can't begin from what it should.
+    """
+    for number, config in enumerate(runs, start=1):
+        run = first if number == 1 else first.with_name(f"{first.name}-run-{number}")
+        if not train(pool, run, begun(config, run, begin_from), workers=workers, until=until):
+            break
+        begin_from = str(run)
 
 
 if __name__ == "__main__":

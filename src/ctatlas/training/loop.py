@@ -89,8 +89,8 @@ def new_network(config: TrainConfig) -> UNet:
     return UNet(len(CHANNELS), len(trained_classes()), config.widths)
 
 
-def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: int | None = None) -> None:
-    """Train, or go on where `run` stopped, until `config.steps` or, before that, step `until`.
+def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: int | None = None) -> bool:
+    """Train, or go on where `run` stopped, until `config.steps` or, before that, step `until`; say whether all is done.
 
     Parameters
     ----------
@@ -114,6 +114,8 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
     averaged.share_memory()
     context = multiprocessing.get_context("spawn")
     last = config.steps if until is None else min(until, config.steps)
+    if start >= last:
+        return start >= config.steps
     shared = Shared(pool, run, config, network, averaged, context.Value("q", start), last)
     processes = [context.Process(target=_work, args=(n, shared)) for n in range(workers)]
     with one_core_each():
@@ -123,6 +125,7 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
         process.join()
     if any(process.exitcode for process in processes):
         raise RuntimeError(f"a training worker ended with {[process.exitcode for process in processes]}")
+    return last == config.steps
 
 
 @dataclass(frozen=True, slots=True)

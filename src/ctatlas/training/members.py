@@ -1,4 +1,4 @@
-"""The networks that are trained and kept, each by a row of `members.toml`."""
+"""The networks that are trained and kept, each by a row of `members.toml`: the runs that make it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from ctatlas.training.loop import TrainConfig
 
 
 @cache
-def members() -> Mapping[str, TrainConfig]:
-    """Return what decides each network's run, by its name."""
+def members() -> Mapping[str, tuple[TrainConfig, ...]]:
+    """Return what decides each network's runs, in their order, by its name."""
     table = tomllib.loads(files("ctatlas.training").joinpath("data", "members.toml").read_text(encoding="utf-8"))
-    return TypeAdapter(dict[str, TrainConfig]).validate_python(table)
+    runs = {name: [{**row, "steps": steps} for steps in row["steps"]] for name, row in table.items()}
+    return TypeAdapter(dict[str, tuple[TrainConfig, ...]]).validate_python(runs)
 
 
-def member(name: str) -> TrainConfig:
-    """Return what decides one network's run.
+def member(name: str) -> tuple[TrainConfig, ...]:
+    """Return what decides one network's runs: each but the first begins from the weights of the one before.
 
     Raises
     ------

@@ -72,7 +72,13 @@ class Teacher:
         """Return a line that tells it from all others, and what it began from itself."""
         config = self.config()
         before = f" from {config.begun_from}" if config.begun_from else ""
-        return f"{self.title()} ({config.steps} steps, seed {config.seed}, weights {self.sha256()}){before}"
+        return f"{self.title()} ({self._steps()} steps, seed {config.seed}, weights {self.sha256()}){before}"
+
+    def _steps(self) -> int:
+        """Return the steps behind its weights; a run may have stopped early."""
+        if self.run is None:
+            return self.config().steps
+        return int(torch.load(self.run / CHECKPOINT, weights_only=True)["step"])
 
     def title(self) -> str:
         """Return the name of its run, or name and version of the model."""
@@ -152,7 +158,7 @@ def begin_from(teacher: Teacher, run: Path) -> TrainConfig:
 
 
 def begun(config: TrainConfig, run: Path, model: str = "") -> TrainConfig:
-    """Let a new run begin from a model's weights, or by chance without one; return how it is trained from there.
+    """Let a new run begin from the weights of a model or run, or by chance; return how it is trained from there.
 
     Raises
     ------
@@ -163,7 +169,7 @@ def begun(config: TrainConfig, run: Path, model: str = "") -> TrainConfig:
         return replace(config, begun_from=config_of(run).begun_from)
     if not model:
         return config
-    teacher = Teacher(model)
+    teacher = teacher_of(model, Path(model) / "model")
     theirs = teacher.config()
     if theirs.widths != config.widths:
         raise ModelError(f"{model}: its widths are {list(theirs.widths)}, those of the run {list(config.widths)}")

@@ -14,7 +14,7 @@ def statuses(figures: Sequence[Mapping[str, Any]], wrong: Collection[str] = ()) 
 
     "not_usable": does not beat the guess from place alone on some sort of data. "usable": beats it everywhere with a
     mean Dice of at least `USABLE_FROM`, was never found larger than `INVENTED_ML` where it is not, and is not among
-    those that look wrong in real scans. "experimental": the rest, and what was never measured.
+    those that look wrong in a real scan. "experimental": the rest, and what was never measured.
     """
     judged: dict[str, str] = {}
     rows = [row for row in figures if row["mean_dice"] is not None]
