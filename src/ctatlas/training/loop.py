@@ -90,7 +90,7 @@ def new_network(config: TrainConfig) -> UNet:
 
 
 def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: int | None = None) -> bool:
-    """Train, or go on where `run` stopped, until `config.steps` or, before that, step `until`; say whether all is done.
+    """Train, or go on where `run` stopped, until `config.steps` or, before that, step `until`.
 
     Parameters
     ----------
@@ -98,6 +98,11 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
         Made by `build_pool`.
     run : Path
         Holds `checkpoint.pt`, one optimiser state per worker, `log.jsonl` and `config.json`.
+
+    Returns
+    -------
+    bool
+        False when it stopped at `until`.
     """
     run.mkdir(parents=True, exist_ok=True)
     network = new_network(config)
@@ -110,12 +115,12 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
         averaged.load_state_dict(stored["averaged"])
         start = int(stored["step"])
     (run / "config.json").write_text(json.dumps(asdict(config), indent=1))
-    network.share_memory()
-    averaged.share_memory()
-    context = multiprocessing.get_context("spawn")
     last = config.steps if until is None else min(until, config.steps)
     if start >= last:
         return start >= config.steps
+    network.share_memory()
+    averaged.share_memory()
+    context = multiprocessing.get_context("spawn")
     shared = Shared(pool, run, config, network, averaged, context.Value("q", start), last)
     processes = [context.Process(target=_work, args=(n, shared)) for n in range(workers)]
     with one_core_each():
