@@ -114,10 +114,10 @@ def train(pool: Path, run: Path, config: TrainConfig, *, workers: int, until: in
         network.load_state_dict(stored["network"])
         averaged.load_state_dict(stored["averaged"])
         start = int(stored["step"])
-    (run / "config.json").write_text(json.dumps(asdict(config), indent=1))
     last = config.steps if until is None else min(until, config.steps)
     if start >= last:
         return start >= config.steps
+    (run / "config.json").write_text(json.dumps(asdict(config), indent=1))
     network.share_memory()
     averaged.share_memory()
     context = multiprocessing.get_context("spawn")
