@@ -22,7 +22,7 @@ from ctatlas.training.loop import TrainConfig, new_network, train  # noqa: E402
 from ctatlas.training.pool import Member, load_pool, remaining, write_member  # noqa: E402
 from ctatlas.training.pseudo_labels import PseudoLabels  # noqa: E402
 from ctatlas.training.self_training import label_torsos, report_table, self_train  # noqa: E402
-from ctatlas.training.teachers import Teacher, begin_from, begun, teacher_of  # noqa: E402
+from ctatlas.training.teachers import Teacher, begin_from, begun, check_beginning, teacher_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns of itself
 CONFIG = TrainConfig(steps=2, small_patch=16, large_patch=16, widths=(16, 16, 16), without=("ts-example",))
@@ -148,6 +148,25 @@ def test_a_run_tells_what_it_began_from_when_it_goes_on(tmp_path):
     assert first.begun_from.startswith("ctatlas/base ")
     (run / "config.json").write_text(json.dumps(asdict(first)))
     assert begun(config, run) == begun(config, run, "ctatlas/base") == first
+
+
+@pytest.mark.parametrize(
+    ("began", "other", "says"),
+    [
+        ("", "ctatlas/base", "began from random weights, not from ctatlas/base "),
+        ("ctatlas/base", "ctatlas/base-b", "began from ctatlas/base .* not from ctatlas/base-b "),
+    ],
+)
+def test_a_run_that_began_otherwise_does_not_go_on_in_silence(tmp_path, began, other, says):
+    run = tmp_path / "run"
+    check_beginning(run, other)  # nothing has begun
+    config = begun(TrainConfig(), run, began)
+    run.mkdir(exist_ok=True)
+    (run / "config.json").write_text(json.dumps(asdict(config)))
+    if began:
+        check_beginning(run, began)
+    with pytest.raises(ModelError, match=says):
+        check_beginning(run, other)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ctatlas.errors import CtatlasError
 from ctatlas.training.loop import TrainConfig, train
 from ctatlas.training.members import member
 from ctatlas.training.pool import build_pool, load_pool, remaining
-from ctatlas.training.teachers import begun
+from ctatlas.training.teachers import begun, check_beginning
 
 PHANTOMS, COMPLETIONS, LABELLED = 120, 120, 16
 
@@ -45,6 +45,9 @@ def main(
         if steps is not None:
             runs = (replace(runs[0], steps=steps),)
         runs = tuple(replace(config, without=(*config.without, *(without or ()))) for config in runs)
+        first = folder / "-".join([name, *(f"without-{word}" for word in without or ())])
+        if begin_from:
+            check_beginning(first, begin_from)
         n = build_pool(
             folder / "pool",
             data,
@@ -56,7 +59,6 @@ def main(
         )
         typer.echo(f"{n} anatomies")
         remaining(load_pool(folder / "pool"), runs[0].without)  # what is wrong is told before processes start
-        first = folder / "-".join([name, *(f"without-{word}" for word in without or ())])
         train_in_turn(folder / "pool", first, runs, begin_from=begin_from, workers=workers, until=until)
     except CtatlasError as error:
         typer.echo(str(error), err=True)

@@ -178,6 +178,29 @@ def begun(config: TrainConfig, run: Path, model: str = "") -> TrainConfig:
     return replace(config, begun_from=begin_from(teacher, run).begun_from)
 
 
+def check_beginning(run: Path, model: str) -> None:
+    """Refuse a run that has begun from something else than the model or run that a person names.
+
+    Raises
+    ------
+    ModelError
+        When it did.
+    """
+    if not (run / CONFIG).exists():
+        return
+    began, named = config_of(run).begun_from, teacher_of(model, Path(model) / "model").told()
+    if began != named:
+        raise ModelError(
+            f"{run}: this run began from {_shortly(began) or 'random weights'}, not from {_shortly(named)}; "
+            "leave out --begin-from to go on with it, or move it away to begin anew"
+        )
+
+
+def _shortly(told: str) -> str:
+    """Leave out what a beginning began from itself."""
+    return told.partition(" from ")[0]
+
+
 def _lay_down(weights: Mapping[str, torch.Tensor], run: Path) -> None:
     run.mkdir(parents=True, exist_ok=True)
     torch.save({"network": dict(weights), "averaged": dict(weights), "step": 0}, run / "checkpoint.tmp")
