@@ -60,7 +60,7 @@ def worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def failures(rows: Sequence[dict[str, Any]], cases: dict[str, Case], models: Sequence[str]) -> Image.Image:
     """Draw reference and finding of each row, on the axial slice where they differ most."""
-    figure = Figure(figsize=(10.0, 5.6), facecolor=PAPER)
+    figure = Figure(figsize=(9.2, 5.2), facecolor=PAPER)
     for place, row in enumerate(rows):
         pane = figure.add_subplot(2, (len(rows) + 1) // 2, place + 1)
         case = cases[row["case"]]
