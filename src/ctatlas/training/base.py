@@ -31,6 +31,7 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
     phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = PHANTOMS,
     seed: Annotated[int, typer.Option(help="Of the pool.")] = 1,
+    grid_mm: Annotated[float | None, typer.Option(help="Of the network's voxels, in place of the row's.")] = None,
     begin_from: Annotated[
         str, typer.Option(help="A model or run of the same network: a new run starts from its weights.")
     ] = "",
@@ -44,8 +45,11 @@ def main(
         runs = member(name)
         if steps is not None:
             runs = (replace(runs[0], steps=steps),)
+        if grid_mm is not None:
+            runs = tuple(replace(config, grid_mm=grid_mm) for config in runs)
         runs = tuple(replace(config, without=(*config.without, *(without or ()))) for config in runs)
-        first = folder / "-".join([name, *(f"without-{word}" for word in without or ())])
+        at = [] if grid_mm is None else [f"{grid_mm:g}mm"]
+        first = folder / "-".join([name, *at, *(f"without-{word}" for word in without or ())])
         if begin_from:
             check_beginning(first, begin_from)
         n = build_pool(

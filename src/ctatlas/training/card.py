@@ -18,13 +18,13 @@ from ctatlas.hashing import sha256_file
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.evaluation.looks import looks_wrong
 from ctatlas.training.evaluation.verdict import statuses
-from ctatlas.training.loop import config_of
-from ctatlas.training.samples import CHANNELS, GRID_MM
+from ctatlas.training.loop import TrainConfig, config_of
+from ctatlas.training.samples import CHANNELS
 
 AUXILIARY = ("lungs", "other_bone", "chest_vessels")
 SPLIT = {"hips": "hip", "femurs": "femur", "iliopsoas": "iliopsoas", "adrenal_glands": "adrenal_gland"}
 CALIBRATED = ("body", "lung_left", "lung_right", "trachea")
-DESCRIPTION = "Organs, vessels and bones of the trunk in CT at 4 mm: calibrated HU, a small U-Net, anatomical rules."
+DESCRIPTION = "Organs, vessels and bones of the trunk in CT at {:g} mm: calibrated HU, a small U-Net, anatomical rules."
 SMALLER = " One of the smaller networks beside ctatlas/base, for ensembles and disagreement."
 NOT_FOR = (
     "Clinical use, volumetry of single patients, children, tumours; validated on one patient against machine labels."
@@ -51,21 +51,22 @@ def card_text(
     *,
     name: str = "base",
 ) -> str:
-    """Return the card of a trained network, `name` of `members.toml`, as TOML."""
+    """Return the card of a trained network, `name` of `members.toml`, as TOML; its voxels are those of `training`."""
     weights = sha256_file(folder / "network.onnx")
     judged = statuses(figures, looks_wrong(weights))
+    grid_mm = training.get("grid_mm", TrainConfig().grid_mm)
     rank = ["not_usable", "experimental", "usable"]
     out = [
         f'name = "ctatlas/{name}"',
         f'version = "{version}"',
         'license = "Apache-2.0; the sources of its training data keep theirs, named below"',
         'commercial_use = "yes"',
-        f'description = "{DESCRIPTION}{SMALLER if name != "base" else ""}"',
+        f'description = "{DESCRIPTION.format(grid_mm)}{SMALLER if name != "base" else ""}"',
         f'not_for = "{NOT_FOR}"',
         'citation = "see CITATION.cff of ctatlas"',
         "",
         "[input]",
-        f"spacing_mm = [{GRID_MM}, {GRID_MM}, {GRID_MM}]",
+        f"spacing_mm = [{grid_mm}, {grid_mm}, {grid_mm}]",
         'orientation = "RAS"',
         "channels = [",
         *(f"  {{ clip = [{low}, {high}], subtract = {minus}, divide = {by} }}," for low, high, minus, by in CHANNELS),
@@ -132,6 +133,7 @@ def main(
         "commit": commit,
         "seed": config.seed,
         "steps": config.steps,
+        "grid_mm": config.grid_mm,
         "widths": list(config.widths),
         "without": list(config.without),
         "patient_data": ", ".join(text for source, text in PATIENT_DATA.items() if source not in config.without),

@@ -36,7 +36,8 @@ class TrainConfig:
     steps: int = 20_000  # of all workers together
     decay_from: float = 0.55  # share of the steps after which the learning rate falls linearly
     large_from: float = 0.85  # share of the steps after which patches are large
-    small_patch: int = 48  # voxels of 4 mm
+    grid_mm: float = 4.0
+    small_patch: int = 48  # voxels
     large_patch: int = 64
     learning_rate: float = 2e-3
     final_rate: float = 0.02  # share of the learning rate at the last step
@@ -167,7 +168,8 @@ def _work(worker: int, shared: Shared) -> None:
     saved, losses, averaged_at = time.monotonic(), [], int(shared.counter.value)
     while (step := shared.next_step()) is not None:
         size = config.large_patch if step >= config.large_from * config.steps else config.small_patch
-        sample = draw_sample(groups, size, np.random.default_rng([config.seed, worker, step]))
+        rng = np.random.default_rng([config.seed, worker, step])
+        sample = draw_sample(groups, size, rng, grid_mm=config.grid_mm)
         losses.append(_update(network, optimiser, sample, config, step))
         if worker == 0:
             average(shared.averaged, network, ema_decay(config, step) ** max(step - averaged_at, 1))

@@ -18,7 +18,6 @@ from ctatlas.training.pool import Member
 from ctatlas.training.scanning import scanned
 from ctatlas.training.scans import SPACING_MM
 
-GRID_MM = 4.0
 SOURCE_SHARES = {"phantom": 0.28, "completed": 0.32, "labelled": 0.30, "torso": 0.10, "pseudo": 0.20}
 REAL_AS_IT_IS = ("torso", "pseudo")  # what is not labelled can't be coloured anew
 ELASTIC_MM = ((85.0, 6.0), (50.0, 4.0), (28.0, 2.3))
@@ -39,20 +38,21 @@ def draw_sample(
     size: int,
     rng: np.random.Generator,
     *,
+    grid_mm: float = 4.0,
     shares: Mapping[str, float] = SOURCE_SHARES,
 ) -> Sample:
-    """Draw one sample of `size`³ voxels of 4 mm."""
+    """Draw one sample of `size`³ voxels of `grid_mm`."""
     kinds = [kind for kind in shares if groups.get(kind)]
     p = np.array([shares[kind] for kind in kinds])
     group = groups[kinds[int(rng.choice(len(kinds), p=p / p.sum()))]]
     member = group[int(rng.integers(len(group)))]
-    points = _points(rng, _centre(rng, member), size)
+    points = _points(rng, _centre(rng, member), size, grid_mm)
     box, local = _box(member.labels.shape, points)
     labels = np.asarray(member.labels[box])
     target = member.codes[ndimage.map_coordinates(labels, local, order=0, mode="constant", cval=0)]
     image, texture = (None if a is None else np.asarray(a[box]) for a in (member.ct, member.texture))
     hu = _brightness(rng, labels, image, texture, local, own=member.kind in REAL_AS_IT_IS)
-    hu = scanned(rng, hu, GRID_MM, real=member.ct is not None)
+    hu = scanned(rng, hu, grid_mm, real=member.ct is not None)
     hu, target = _field_of_view(rng, hu, target)
     return Sample(to_channels(hu), target)
 
@@ -75,12 +75,12 @@ def _centre(rng: np.random.Generator, member: Member) -> np.ndarray:
     return centre
 
 
-def _points(rng: np.random.Generator, centre: np.ndarray, size: int) -> np.ndarray:
+def _points(rng: np.random.Generator, centre: np.ndarray, size: int, grid_mm: float) -> np.ndarray:
     """Return the member's voxel coordinates (3, n, n, n) of a rotated, scaled and elastically bent patch."""
     angles = np.deg2rad(rng.normal(0, 7, 3))
     rotation = _rotation(angles)
     scale = np.exp(rng.normal(0, 0.11)) * np.exp(rng.normal(0, 0.05, 3))
-    matrix = rotation * scale[None, :] * (GRID_MM / SPACING_MM)
+    matrix = rotation * scale[None, :] * (grid_mm / SPACING_MM)
     axis = np.arange(size, dtype=np.float32) - (size - 1) / 2
     steps = [(matrix[:, n, None] * axis).astype(np.float32) for n in range(3)]
     points = (
@@ -91,17 +91,17 @@ def _points(rng: np.random.Generator, centre: np.ndarray, size: int) -> np.ndarr
     )
     strength = rng.uniform(0.3, 1.4)
     for pitch, sd in ELASTIC_MM:
-        n = int(np.ceil(size * GRID_MM / pitch)) + 3
+        n = int(np.ceil(size * grid_mm / pitch)) + 3
         for component in range(3):
             knots = rng.normal(0, sd * strength / SPACING_MM, (n, n, n)).astype(np.float32)
-            points[component] += _upsampled(knots, size, pitch)
+            points[component] += _upsampled(knots, size, pitch / grid_mm)
     bent: np.ndarray = points
     return bent
 
 
 def _upsampled(knots: np.ndarray, size: int, pitch: float) -> np.ndarray:
-    """Interpolate random knots to the patch with cubic B-splines, axis by axis."""
-    t = np.arange(size)[:, None] * GRID_MM / pitch + 1 - np.arange(knots.shape[0])[None, :]
+    """Interpolate random knots, `pitch` voxels apart, to the patch with cubic B-splines, axis by axis."""
+    t = np.arange(size)[:, None] / pitch + 1 - np.arange(knots.shape[0])[None, :]
     t = np.abs(t)
     weights = np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, (2 - np.minimum(t, 2)) ** 3 / 6)
     weights = (weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))).astype(np.float32)
@@ -158,7 +158,7 @@ def _brightness(
     size = patch.shape[0]
     for sd in (14.0, 10.0):
         knots = rng.normal(0, sd * rng.random() / 2, (6, 6, 6)).astype(np.float32)
-        patch += np.where(patch > -300, _upsampled(knots, size, size * GRID_MM / 3), 0)
+        patch += np.where(patch > -300, _upsampled(knots, size, size / 3), 0)
     return patch
 
 

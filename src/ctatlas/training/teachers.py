@@ -128,15 +128,18 @@ def teacher_of(path: str, made: Path) -> Teacher:
         check_classes(card(path))
         return Teacher(path)
     made.mkdir(parents=True, exist_ok=True)
+    config = config_of(run)
     try:
-        network = load_averaged(run / CHECKPOINT, config_of(run).widths)
+        network = load_averaged(run / CHECKPOINT, config.widths)
     except RuntimeError as error:
         raise ModelError(
             f"{run / 'checkpoint.pt'}: its weights are not those of a network of today's classes; train anew "
             f"({str(error).splitlines()[0]})"
         ) from None
     export(network, made / "network.onnx")
-    (made / "card.toml").write_text(card_text(made, [], {"run": run.name}, "0"), encoding="utf-8")
+    (made / "card.toml").write_text(
+        card_text(made, [], {"run": run.name, "grid_mm": config.grid_mm}, "0"), encoding="utf-8"
+    )
     return Teacher(str(made), run)
 
 
