@@ -13,6 +13,7 @@ pytest.importorskip("torch", reason="training needs the extra 'torch'")
 from ctatlas.models import read_card
 from ctatlas.training.card import card_text, main
 from ctatlas.training.classes import trained_classes
+from ctatlas.training.loop import config_told
 from ctatlas.training.members import member
 
 
@@ -37,6 +38,16 @@ def test_a_written_card_is_valid_and_has_every_class(tmp_path: Path) -> None:
     assert card.structures["liver"] == "usable"
     assert card.structures["pancreas"] == "experimental"
     assert card.evidence[0].value == 0.9
+
+
+def test_a_card_tells_the_voxels_that_its_network_was_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(asdict(replace(member("base")[0], grid_mm=3.0))), encoding="utf-8")
+    (tmp_path / "network.onnx").write_bytes(b"weights")
+    main(tmp_path, tmp_path)
+    card = read_card(tmp_path / "card.toml")
+    assert card.input.spacing_mm == (3.0, 3.0, 3.0)
+    assert config_told(card.training).grid_mm == 3.0
+    assert "at 3 mm" in card.description
 
 
 def test_the_card_of_a_smaller_network_says_which_patients_it_saw(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'torch'")
 
 from ctatlas.errors import ModelError  # noqa: E402
-from ctatlas.synthesis.tables import tissues  # noqa: E402
+from ctatlas.synthesis.tables import tissue_id, tissues  # noqa: E402
 from ctatlas.training.base import train_in_turn  # noqa: E402
 from ctatlas.training.classes import IGNORED, class_of_tissue, trained_classes  # noqa: E402
 from ctatlas.training.loop import TrainConfig, class_weights, config_of, learning_rate, train  # noqa: E402
 from ctatlas.training.loss import segmentation_loss  # noqa: E402
 from ctatlas.training.pool import Member, by_kind, load_pool, remaining, write_phantom_member  # noqa: E402
 from ctatlas.training.samples import draw_sample  # noqa: E402
+from ctatlas.training.scans import SPACING_MM  # noqa: E402
 from ctatlas.training.teachers import begun  # noqa: E402
 
 
@@ -48,6 +49,24 @@ def test_samples_show_what_their_target_says(pool):
     assert np.median(hu[target == channel["lungs"]]) < -600
     assert np.median(hu[target == channel["vertebrae"]]) > 90
     assert -60 < np.median(hu[target == channel["liver"]]) < 200
+
+
+def test_finer_voxels_show_the_same_anatomy_larger():
+    shape, radius_mm = (70, 70, 70), 20.0
+    i, j, k = np.ogrid[:70, :70, :70]
+    ball = (i - 35) ** 2 + (j - 35) ** 2 + (k - 35) ** 2 < (radius_mm / SPACING_MM) ** 2
+    labels = np.full(shape, tissue_id("visceral_fat"), np.uint8)
+    labels[ball] = tissue_id("spleen")
+    seen = Member("phantom", "ball", labels, None, {0: np.array([[35, 35, 35]])})
+    channel = next(c.channel for c in trained_classes() if c.name == "spleen")
+    drawn = {
+        mm: [draw_sample({"phantom": [seen]}, 32, np.random.default_rng(n), grid_mm=mm) for n in range(30)]
+        for mm in (3.0, 4.0)
+    }
+    voxels = {mm: np.mean([(sample.target == channel).sum() for sample in samples]) for mm, samples in drawn.items()}
+    ball_mm3 = 4 / 3 * np.pi * radius_mm**3
+    assert voxels[4.0] * 4**3 == pytest.approx(ball_mm3, rel=0.15)  # people are scaled, and a few balls cut
+    assert voxels[3.0] / voxels[4.0] == pytest.approx((4 / 3) ** 3, rel=0.1)
 
 
 def test_the_loss_is_blind_to_what_is_not_judged():
