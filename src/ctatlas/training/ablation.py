@@ -68,7 +68,7 @@ def trained(folder: Path, pool: Path, config: TrainConfig, workers: int) -> str:
     """Train a model, or go on with it, and write it as a folder that can be asked."""
     train(pool, folder, config, workers=workers)
     export(load_averaged(folder / "checkpoint.pt", config.widths), folder / "network.onnx")
-    training = {"steps": config.steps, "seed": config.seed, "without": list(config.without)}
+    training = {"steps": config.steps, "seed": config.seed, "grid_mm": config.grid_mm, "without": list(config.without)}
     (folder / "card.toml").write_text(card_text(folder, [], training, "0"), encoding="utf-8")
     return str(folder)
 

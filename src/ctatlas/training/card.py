@@ -18,8 +18,8 @@ from ctatlas.hashing import sha256_file
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.evaluation.looks import looks_wrong
 from ctatlas.training.evaluation.verdict import statuses
-from ctatlas.training.loop import TrainConfig, config_of
-from ctatlas.training.samples import CHANNELS
+from ctatlas.training.loop import config_of
+from ctatlas.training.samples import CHANNELS, GRID_MM
 
 AUXILIARY = ("lungs", "other_bone", "chest_vessels")
 SPLIT = {"hips": "hip", "femurs": "femur", "iliopsoas": "iliopsoas", "adrenal_glands": "adrenal_gland"}
@@ -54,7 +54,7 @@ def card_text(
     """Return the card of a trained network, `name` of `members.toml`, as TOML; its voxels are those of `training`."""
     weights = sha256_file(folder / "network.onnx")
     judged = statuses(figures, looks_wrong(weights))
-    grid_mm = training.get("grid_mm", TrainConfig().grid_mm)
+    grid_mm = training.get("grid_mm", GRID_MM)
     rank = ["not_usable", "experimental", "usable"]
     out = [
         f'name = "ctatlas/{name}"',
@@ -126,6 +126,8 @@ def main(
     figures = json.loads(evidence.read_text())["summary"] if evidence else []
     config = config_of(run)
     script = f"base FOLDER DATA --member {name}" + (" --begin-from MODEL" if config.begun_from else "")
+    if config.grid_mm != GRID_MM:
+        script += f" --grid-mm {config.grid_mm:g}"
     if config.taught_by:
         script = f"self_training FOLDER DATA {' '.join('--teacher MODEL' for _ in config.taught_by)}"
     training = {

@@ -25,7 +25,7 @@ from ctatlas.training.classes import trained_classes
 from ctatlas.training.loss import segmentation_loss
 from ctatlas.training.pool import by_kind, load_pool, remaining
 from ctatlas.training.processes import one_core_each
-from ctatlas.training.samples import CHANNELS, Sample, draw_sample
+from ctatlas.training.samples import CHANNELS, GRID_MM, Sample, draw_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class TrainConfig:
     steps: int = 20_000  # of all workers together
     decay_from: float = 0.55  # share of the steps after which the learning rate falls linearly
     large_from: float = 0.85  # share of the steps after which patches are large
-    grid_mm: float = 4.0
+    grid_mm: float = GRID_MM
     small_patch: int = 48  # voxels
     large_patch: int = 64
     learning_rate: float = 2e-3

@@ -18,6 +18,7 @@ from ctatlas.training.pool import Member
 from ctatlas.training.scanning import scanned
 from ctatlas.training.scans import SPACING_MM
 
+GRID_MM = 4.0  # unless a run says otherwise
 SOURCE_SHARES = {"phantom": 0.28, "completed": 0.32, "labelled": 0.30, "torso": 0.10, "pseudo": 0.20}
 REAL_AS_IT_IS = ("torso", "pseudo")  # what is not labelled can't be coloured anew
 ELASTIC_MM = ((85.0, 6.0), (50.0, 4.0), (28.0, 2.3))
@@ -38,7 +39,7 @@ def draw_sample(
     size: int,
     rng: np.random.Generator,
     *,
-    grid_mm: float = 4.0,
+    grid_mm: float = GRID_MM,
     shares: Mapping[str, float] = SOURCE_SHARES,
 ) -> Sample:
     """Draw one sample of `size`³ voxels of `grid_mm`."""
