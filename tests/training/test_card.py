@@ -40,13 +40,16 @@ def test_a_written_card_is_valid_and_has_every_class(tmp_path: Path) -> None:
     assert card.evidence[0].value == 0.9
 
 
-def test_a_card_tells_the_voxels_that_its_network_was_trained_on(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(asdict(replace(member("base")[0], grid_mm=3.0))), encoding="utf-8")
+def test_a_card_tells_the_voxels_and_windows_that_its_network_was_trained_on(tmp_path: Path) -> None:
+    config = replace(member("base")[0], grid_mm=3.0, large_patch=80)
+    (tmp_path / "config.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
     (tmp_path / "network.onnx").write_bytes(b"weights")
-    main(tmp_path, tmp_path)
+    main(tmp_path, tmp_path, overlap=0.4)
     card = read_card(tmp_path / "card.toml")
     assert card.input.spacing_mm == (3.0, 3.0, 3.0)
-    assert config_told(card.training).grid_mm == 3.0
+    assert (card.window.shape, card.window.overlap) == ((80, 80, 80), 0.4)
+    assert card.training["script"].endswith(f"--set grid_mm=3.0 --set large_patch=80 --steps {config.steps}")
+    assert config_told(card.training) == replace(config_told(card.training), grid_mm=3.0, large_patch=80)
     assert "at 3 mm" in card.description
 
 

@@ -11,6 +11,8 @@ pytest.importorskip("torch")
 
 from ctatlas.errors import ModelError
 from ctatlas.models import card
+from ctatlas.training.base import named
+from ctatlas.training.loop import with_settings
 from ctatlas.training.members import member, members
 
 
@@ -22,9 +24,9 @@ def test_the_bundled_network_has_two_smaller_ones_beside_it_that_differ() -> Non
     assert all(sum(config.widths) < sum(base.widths) for config in others)
 
 
-def test_the_runs_of_a_network_differ_in_their_steps_alone() -> None:
+def test_the_runs_of_a_network_can_follow_each_other() -> None:
     for runs in members().values():
-        assert len({replace(config, steps=1) for config in runs}) == 1
+        assert len({(config.seed, config.widths, config.without) for config in runs}) == 1
 
 
 def test_one_network_never_sees_the_labelled_scan_that_figures_are_told_of() -> None:
@@ -47,6 +49,26 @@ def test_three_networks_find_the_same_structures_by_different_weights() -> None:
     cards = [card(f"ctatlas/{name}") for name in members()]
     assert len({tuple(each.name for each in one.classes) for one in cards}) == 1
     assert len({one.weights.sha256 for one in cards}) == len(cards)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"grid": "3"}, "no setting 'grid' of a run; known: seed, steps"),
+        ({"large_patch": "many"}, "large_patch=many: input should be a valid integer"),
+    ],
+)
+def test_what_is_no_setting_of_a_run_is_refused(settings: dict[str, str], why: str) -> None:
+    with pytest.raises(ModelError, match=why):
+        with_settings(member("base")[0], settings)
+
+
+def test_a_person_sets_what_a_run_is_like() -> None:
+    (config, *_) = member("base-c")
+    otherwise = with_settings(config, named(["grid_mm=3", "large_patch=80"]))
+    assert otherwise == replace(config, grid_mm=3.0, large_patch=80)
+    with pytest.raises(ModelError, match="--set grid_mm: expected NAME=VALUE"):
+        named(["grid_mm"])
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:

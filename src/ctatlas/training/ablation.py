@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ctatlas.atomic import whole_file
-from ctatlas.training.card import card_text
+from ctatlas.training.card import card_text, scale_of
 from ctatlas.training.evaluation.cases import label_maps, phantoms, real
 from ctatlas.training.evaluation.figures import FOURTEEN, overall, summary
 from ctatlas.training.evaluation.position import position_dice
@@ -68,7 +68,7 @@ def trained(folder: Path, pool: Path, config: TrainConfig, workers: int) -> str:
     """Train a model, or go on with it, and write it as a folder that can be asked."""
     train(pool, folder, config, workers=workers)
     export(load_averaged(folder / "checkpoint.pt", config.widths), folder / "network.onnx")
-    training = {"steps": config.steps, "seed": config.seed, "grid_mm": config.grid_mm, "without": list(config.without)}
+    training = {"steps": config.steps, "seed": config.seed, **scale_of(config), "without": list(config.without)}
     (folder / "card.toml").write_text(card_text(folder, [], training, "0"), encoding="utf-8")
     return str(folder)
 

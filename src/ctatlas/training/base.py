@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from ctatlas.errors import CtatlasError
-from ctatlas.training.loop import TrainConfig, train
+from ctatlas.errors import CtatlasError, ModelError
+from ctatlas.training.loop import TrainConfig, train, with_settings
 from ctatlas.training.members import member
 from ctatlas.training.pool import build_pool, load_pool, remaining
 from ctatlas.training.teachers import begun, check_beginning
@@ -31,7 +31,10 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes, one core each.")] = 2,
     phantoms: Annotated[int, typer.Option(help="Procedural phantoms in the pool.")] = PHANTOMS,
     seed: Annotated[int, typer.Option(help="Of the pool.")] = 1,
-    grid_mm: Annotated[float | None, typer.Option(help="Of the network's voxels, in place of the row's.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of `TrainConfig`, in place of the row's; may be given several times."),
+    ] = None,
     begin_from: Annotated[
         str, typer.Option(help="A model or run of the same network: a new run starts from its weights.")
     ] = "",
@@ -45,11 +48,9 @@ def main(
         runs = member(name)
         if steps is not None:
             runs = (replace(runs[0], steps=steps),)
-        if grid_mm is not None:
-            runs = tuple(replace(config, grid_mm=grid_mm) for config in runs)
+        runs = tuple(with_settings(config, named(settings or ())) for config in runs)
         runs = tuple(replace(config, without=(*config.without, *(without or ()))) for config in runs)
-        at = [] if grid_mm is None else [f"{grid_mm:g}mm"]
-        first = folder / "-".join([name, *at, *(f"without-{word}" for word in without or ())])
+        first = folder / "-".join([name, *(settings or ()), *(f"without-{word}" for word in without or ())])
         if begin_from:
             check_beginning(first, begin_from)
         n = build_pool(
@@ -67,6 +68,19 @@ def main(
     except CtatlasError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+
+
+def named(settings: Sequence[str]) -> dict[str, str]:
+    """Part settings at their sign of equality.
+
+    Raises
+    ------
+    ModelError
+        When one has none.
+    """
+    if wrong := [each for each in settings if "=" not in each]:
+        raise ModelError(f"--set {wrong[0]}: expected NAME=VALUE")
+    return {name: value for name, _, value in (each.partition("=") for each in settings)}
 
 
 def train_in_turn(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,8 +19,8 @@ from ctatlas.hashing import sha256_file
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.evaluation.looks import looks_wrong
 from ctatlas.training.evaluation.verdict import statuses
-from ctatlas.training.loop import config_of
-from ctatlas.training.samples import CHANNELS, GRID_MM
+from ctatlas.training.loop import TrainConfig, config_of
+from ctatlas.training.samples import CHANNELS
 
 AUXILIARY = ("lungs", "other_bone", "chest_vessels")
 SPLIT = {"hips": "hip", "femurs": "femur", "iliopsoas": "iliopsoas", "adrenal_glands": "adrenal_gland"}
@@ -35,6 +36,7 @@ PATIENT_DATA = {
     "spl-abdomen": "one patient's label map (SPL)",
     "cort-prostate": "one pelvis (CORT)",
 }
+TOLD_APART = {"seed", "steps", "widths", "without", "begun_from", "taught_by"}
 DATA = {
     "phantom": "unseen phantoms (seed 90001)",
     "label map": "unseen completions of four label maps (seed 90001)",
@@ -50,11 +52,13 @@ def card_text(
     version: str,
     *,
     name: str = "base",
+    overlap: float = 0.5,
 ) -> str:
-    """Return the card of a trained network, `name` of `members.toml`, as TOML; its voxels are those of `training`."""
+    """Return the card of a trained network, `name` of `members.toml`, as TOML; `training` tells its voxels, windows."""
     weights = sha256_file(folder / "network.onnx")
     judged = statuses(figures, looks_wrong(weights))
-    grid_mm = training.get("grid_mm", GRID_MM)
+    scale = {**scale_of(TrainConfig()), **training}
+    grid_mm, window = scale["grid_mm"], scale["large_patch"]
     rank = ["not_usable", "experimental", "usable"]
     out = [
         f'name = "ctatlas/{name}"',
@@ -73,8 +77,8 @@ def card_text(
         "]",
         "",
         "[window]",
-        "shape = [64, 64, 64]",
-        "overlap = 0.5",
+        f"shape = [{window}, {window}, {window}]",
+        f"overlap = {overlap}",
         "",
         "[weights]",
         'file = "network.onnx"',
@@ -113,6 +117,17 @@ def card_text(
     return "\n".join(out) + "\n"
 
 
+def scale_of(config: TrainConfig) -> dict[str, float]:
+    """Return what of a run decides how its network looks at scans."""
+    return {"grid_mm": config.grid_mm, "large_patch": config.large_patch}
+
+
+def unusual(config: TrainConfig) -> dict[str, Any]:
+    """Return by name what of a run is neither as usual nor told by the other words of its command."""
+    usual = asdict(TrainConfig())
+    return {name: value for name, value in asdict(config).items() if value != usual[name] and name not in TOLD_APART}
+
+
 def main(
     folder: Annotated[Path, typer.Argument(help="Holds network.onnx; card.toml is written beside it.")],
     run: Annotated[Path, typer.Argument(help="The run that it was exported from.")],
@@ -121,13 +136,13 @@ def main(
     commit: Annotated[str, typer.Option(help="Commit whose trainer made the weights.")] = "",
     name: Annotated[str, typer.Option("--member", help="Its row of members.toml.")] = "base",
     version: str = "0.2",
+    overlap: Annotated[float, typer.Option(help="Of windows, as a share of their length.")] = 0.5,
 ) -> None:
     """Write the card."""
     figures = json.loads(evidence.read_text())["summary"] if evidence else []
     config = config_of(run)
     script = f"base FOLDER DATA --member {name}" + (" --begin-from MODEL" if config.begun_from else "")
-    if config.grid_mm != GRID_MM:
-        script += f" --grid-mm {config.grid_mm:g}"
+    script += "".join(f" --set {name}={value}" for name, value in unusual(config).items())
     if config.taught_by:
         script = f"self_training FOLDER DATA {' '.join('--teacher MODEL' for _ in config.taught_by)}"
     training = {
@@ -135,7 +150,7 @@ def main(
         "commit": commit,
         "seed": config.seed,
         "steps": config.steps,
-        "grid_mm": config.grid_mm,
+        **scale_of(config),
         "widths": list(config.widths),
         "without": list(config.without),
         "patient_data": ", ".join(text for source, text in PATIENT_DATA.items() if source not in config.without),
@@ -144,7 +159,8 @@ def main(
         training["begun_from"] = config.begun_from
     if config.taught_by:
         training["taught_by"] = list(config.taught_by)
-    (folder / "card.toml").write_text(card_text(folder, figures, training, version, name=name), encoding="utf-8")
+    text = card_text(folder, figures, training, version, name=name, overlap=overlap)
+    (folder / "card.toml").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

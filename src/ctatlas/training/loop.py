@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import multiprocessing
 
+from ctatlas.errors import ModelError
 from ctatlas.models.networks.unet import UNet
 from ctatlas.training.classes import trained_classes
 from ctatlas.training.loss import segmentation_loss
@@ -71,6 +72,24 @@ def class_weights(config: TrainConfig, step: int) -> torch.Tensor:
 def config_of(run: Path) -> TrainConfig:
     """Read how a run was made."""
     return config_told(json.loads((run / "config.json").read_text()))
+
+
+def with_settings(config: TrainConfig, settings: Mapping[str, str]) -> TrainConfig:
+    """Return a run made otherwise, by names and values as a person writes them.
+
+    Raises
+    ------
+    ModelError
+        When there is no such setting, or it takes no such value.
+    """
+    known = [name for name in asdict(config) if name not in ("begun_from", "taught_by")]  # those are told, not chosen
+    if unknown := sorted(set(settings) - set(known)):
+        raise ModelError(f"no setting {unknown[0]!r} of a run; known: {', '.join(known)}")
+    try:
+        return TypeAdapter(TrainConfig).validate_python(asdict(config) | dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(f"{first['loc'][0]}={first['input']}: {first['msg'].lower()}") from None
 
 
 def config_told(told: Mapping[str, object]) -> TrainConfig:

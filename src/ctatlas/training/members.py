@@ -17,7 +17,7 @@ from ctatlas.training.loop import TrainConfig
 def members() -> Mapping[str, tuple[TrainConfig, ...]]:
     """Return what decides each network's runs, in their order, by its name."""
     table = tomllib.loads(files("ctatlas.training").joinpath("data", "members.toml").read_text(encoding="utf-8"))
-    runs = {name: [{**row, "steps": steps} for steps in row["steps"]] for name, row in table.items()}
+    runs = {name: [row | run for run in row.pop("runs")] for name, row in table.items()}
     return TypeAdapter(dict[str, tuple[TrainConfig, ...]]).validate_python(runs)
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ctatlas.errors import ModelError
 from ctatlas.models import Model, card, load
 from ctatlas.models.registry import folder_of
-from ctatlas.training.card import card_text
+from ctatlas.training.card import card_text, scale_of
 from ctatlas.training.export import export, load_averaged, load_exported
 from ctatlas.training.loop import TrainConfig, config_of, config_told
 from ctatlas.training.pool import load_pool, remaining
@@ -137,9 +137,7 @@ def teacher_of(path: str, made: Path) -> Teacher:
             f"({str(error).splitlines()[0]})"
         ) from None
     export(network, made / "network.onnx")
-    (made / "card.toml").write_text(
-        card_text(made, [], {"run": run.name, "grid_mm": config.grid_mm}, "0"), encoding="utf-8"
-    )
+    (made / "card.toml").write_text(card_text(made, [], {"run": run.name, **scale_of(config)}, "0"), encoding="utf-8")
     return Teacher(str(made), run)
 
 
