@@ -157,6 +157,42 @@ def test_near_midline() -> None:
     assert not tidied.segmentation.mask("aorta").any()
 
 
+PART_OF = {"kind": "part_of", "structures": ["kidney_left"], "organ": "spleen", "touching": 0.3}
+
+
+@pytest.mark.parametrize("order", ALL_ORDERS[::7])
+def test_half_a_spleen_called_kidney_is_spleen_again(order: str) -> None:
+    on = grid(order)
+    whole, kidney = ellipsoid(on, (-60, -20, 40), (40, 30, 40)), ellipsoid(on, (-60, -20, -60), (25, 25, 40))
+    back = whole & ellipsoid(on, (-60, -80, 40), (90, 60, 90))
+
+    tidied = ruled(on, {"spleen": whole & ~back, "kidney_left": kidney | back}, **PART_OF)
+
+    assert (tidied.segmentation.mask("spleen") == whole).all()
+    assert (tidied.segmentation.mask("kidney_left") == kidney).all()
+    assert {finding.structure for finding in tidied.findings} == {"kidney_left", "spleen"}
+    assert "makes up 30% of its surface" in tidied.findings[0].why
+
+
+@pytest.mark.parametrize("beside", [[], ["spleen"]])
+def test_an_only_kidney_stays_whatever_it_touches(beside: list[str]) -> None:
+    on = grid()
+    kidney = ellipsoid(on, (-60, -20, 0), (25, 25, 40))
+    around = ellipsoid(on, (-60, -20, 0), (50, 50, 60)) & ~kidney
+
+    assert not ruled(on, {"kidney_left": kidney} | dict.fromkeys(beside, around), **PART_OF).findings
+
+
+def test_pieces_that_all_touch_stay_and_so_do_those_that_hardly_do() -> None:
+    on = grid()
+    two = at_heights(on, -60, 60)
+    around = ellipsoid(on, (0, 0, 0), (60, 60, 120)) & ~two
+    above = at_heights(on, 85) & ~two
+
+    assert not ruled(on, {"kidney_left": two, "spleen": around}, **PART_OF).findings
+    assert not ruled(on, {"kidney_left": two, "spleen": above}, **PART_OF).findings
+
+
 def test_outside_takes_shared_voxels_only() -> None:
     on = grid()
     liver, lung = ellipsoid(on, (40, 0, 0), (50, 50, 50)), ellipsoid(on, (40, 0, 70), (45, 45, 60))

@@ -7,7 +7,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from ctatlas.anatomy_rules.anatomy import SAMPLE_MM, Anatomy
-from ctatlas.anatomy_rules.components import Box
+from ctatlas.anatomy_rules.components import Box, Component
 from ctatlas.anatomy_rules.findings import Change, Outcome
 from ctatlas.anatomy_rules.landmarks import UP, Level, landmarks, level_mm, midline
 from ctatlas.anatomy_rules.registry import rule
@@ -93,6 +93,19 @@ def near_midline(name: str, anatomy: Anatomy, *, within_mm: float) -> Outcome:
     return dropped(anatomy, name, far, f"farther than {within_mm:g} mm from the midline")
 
 
+@rule("part_of")
+def part_of(name: str, anatomy: Anatomy, *, organ: str, touching: float) -> Outcome:
+    """Hand components over to an organ that makes up at least a share of their surface; the only component stays.
+
+    A piece that was called by another name than what it was cut from is joined to it by a broad, flat face.
+    """
+    components = anatomy.components(name)
+    theirs = [c for c in components if _touching(name, anatomy, c, organ) >= touching] if len(components) > 1 else []
+    if len(theirs) == len(components):
+        return Outcome()
+    return dropped(anatomy, name, theirs, f"{organ} makes up {touching:.0%} of its surface, or more", to=organ)
+
+
 @rule("outside")
 def outside(name: str, anatomy: Anatomy, *, of: list[str]) -> Outcome:
     """Take away the voxels that belong to the references as well."""
@@ -130,6 +143,18 @@ def not_below(name: str, anatomy: Anatomy, *, of: list[str]) -> Outcome:
     lowest_mm = min(_lowest_mm(anatomy, reference) for reference in references)
     below = anatomy.within(name, box) & (_heights_mm(anatomy, box) < lowest_mm - _SAME_HEIGHT_MM)
     return Outcome((Change(name, "", box, below, f"below {' and '.join(of)}"),) if below.any() else ())
+
+
+def _touching(name: str, anatomy: Anatomy, component: Component, other: str) -> float:
+    """Return the share of the voxels that border a component which belong to another structure."""
+    if other not in anatomy.names:
+        return 0.0
+    wide = _widened(anatomy, component.box, max(anatomy.grid.spacing_mm))
+    i, j, k = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(component.box, wide, strict=True))
+    mask = np.zeros([side.stop - side.start for side in wide], dtype=bool)
+    mask[i, j, k] = anatomy.voxels(name, component)
+    rim = ndimage.binary_dilation(mask) & ~mask
+    return int(np.count_nonzero(rim & anatomy.within(other, wide))) / max(int(np.count_nonzero(rim)), 1)
 
 
 def _lowest_mm(anatomy: Anatomy, name: str) -> float:
