@@ -46,7 +46,7 @@ class Session:
         alone = isinstance(entry.shape[0], int)  # a network of one window a call
         try:
             groups = [each[None] for each in windows] if alone else [windows]
-            found = [self.network.run(None, {entry.name: group})[0] for group in groups]
+            found = [self.network.run(None, {entry.name: group}, _giving_back())[0] for group in groups]
         except Exception as error:  # noqa: BLE001  onnxruntime's own classes share no base but Exception
             raise ModelError(f"the network failed on windows {windows.shape}: {_line(error)}") from None
         return np.asarray(found[0] if len(found) == 1 else np.concatenate(found), np.float32)
@@ -93,6 +93,13 @@ def _options() -> onnxruntime.SessionOptions:
     options.use_deterministic_compute = True
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
+    return options
+
+
+def _giving_back() -> onnxruntime.RunOptions:
+    """Let a run give its memory back, so that what comes after the network has it."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
