@@ -195,8 +195,10 @@ def _inside(mask: np.ndarray) -> np.ndarray:
     return np.asarray(places[nearest])
 
 
-def draw_legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]) -> None:
-    """Say below the panes what each colour and number is."""
+def draw_legend(
+    figure: Figure, colors: Mapping[str, tuple[float, float, float]], *, columns: int = _LEGEND_COLUMNS
+) -> None:
+    """Say below the panes what each colour and number is, in as many columns as the figure has room for."""
     from matplotlib.lines import Line2D
 
     if not colors:
@@ -207,7 +209,7 @@ def draw_legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]
         for number, (name, color) in enumerate(colors.items(), start=1)
     ]
     figure.legend(
-        handles=lines, loc="lower center", ncols=min(_LEGEND_COLUMNS, len(lines)), bbox_to_anchor=(0.47, 0.0),
+        handles=lines, loc="lower center", ncols=min(columns, len(lines)), bbox_to_anchor=(0.47, 0.0),
         frameon=False, labelcolor=INK, fontsize=8, columnspacing=1.2, handlelength=1.2,
     )  # fmt: skip
 

@@ -71,6 +71,19 @@ def test_the_picture_shows_before_and_after() -> None:
     assert upper.sum() > 4 * lower.sum()
 
 
+def test_a_long_legend_stays_within_the_picture() -> None:
+    names = [f"structure_of_thirty_letters_{n:02d}" for n in range(12)]
+    everything = Segmentation.from_masks(GRID, dict.fromkeys(names, LIVER))
+    scan = Volume(np.zeros(GRID.shape, np.int16, order="F"), GRID)
+    heat = np.zeros(GRID.shape, np.uint8, order="F")
+    shown = Pictured("a title", scan, names, everything, everything, everything, heat)
+    drawn = np.asarray(Image.open(io.BytesIO(picture(shown))).convert("RGB")).astype(int)
+    below = drawn[-drawn.shape[0] // 14 :]
+    assert below.std(axis=(0, 1)).max() > 5  # there is a legend
+    assert below[:, :3].std() < 1
+    assert below[:, -3:].std() < 1
+
+
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(AtlasError, match="not empty"):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _AXIAL, _CORONAL, _ = preview.PLANES
+_LEGEND_COLUMNS = 5  # names of thirty letters stay within the picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +68,8 @@ def picture(shown: Pictured) -> bytes:
                 color = preview.color_on_black(name)
                 preview.draw_outline(pane, preview.cut(masks.mask(name), plane, at), mm, number, color)
                 _dash(pane, preview.cut(truth.mask(name), plane, at), mm)
-    preview.draw_legend(figure, {name: preview.color_on_black(name) for name in shown.structures})
+    colors = {name: preview.color_on_black(name) for name in shown.structures}
+    preview.draw_legend(figure, colors, columns=_LEGEND_COLUMNS)
     figure.suptitle(shown.title, color=preview.INK, fontsize=11, x=0.01, ha="left")
     figure.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.08, wspace=0.02, hspace=0.08)
     content = io.BytesIO()
