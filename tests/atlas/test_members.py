@@ -30,7 +30,7 @@ def test_the_bundled_model_has_variants() -> None:
     names = ["ctatlas/base", "ctatlas/base+shift", "ctatlas/base+fine", "ctatlas/base+coarse"]
     assert [member.name for member in members_called([*names, names[0]])] == names
     spacing = members_called(["ctatlas/base+coarse"])[0]
-    assert spacing.view.card(spacing.card).input.spacing_mm == (5.0, 5.0, 5.0)
+    assert spacing.view.card(spacing.card).input.spacing_mm == (3.75, 3.75, 3.75)
 
 
 def test_an_unknown_variant_is_refused_with_those_there_are() -> None:

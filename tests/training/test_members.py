@@ -38,6 +38,7 @@ def test_what_the_package_brings_was_trained_as_the_table_says(name: str) -> Non
     told, (*earlier, last) = card(f"ctatlas/{name}").training, member(name)
     assert (told["steps"], told["seed"]) == (last.steps, last.seed)
     assert told["widths"] == list(last.widths)
+    assert (told.get("grid_mm", 4.0), told.get("large_patch", 64)) == (last.grid_mm, last.large_patch)
     assert told["without"] == list(last.without)
     begun_from = str(told.get("begun_from", ""))
     assert re.findall(r"\((\d+) steps, seed (\d+),", begun_from) == [

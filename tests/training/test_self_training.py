@@ -19,6 +19,7 @@ from ctatlas.training import self_training, teachers  # noqa: E402
 from ctatlas.training.classes import IGNORED, set_codes  # noqa: E402
 from ctatlas.training.export import export, load_averaged  # noqa: E402
 from ctatlas.training.loop import TrainConfig, new_network, train  # noqa: E402
+from ctatlas.training.members import member  # noqa: E402
 from ctatlas.training.pool import Member, load_pool, remaining, write_member  # noqa: E402
 from ctatlas.training.pseudo_labels import PseudoLabels  # noqa: E402
 from ctatlas.training.self_training import label_torsos, report_table, self_train  # noqa: E402
@@ -94,7 +95,9 @@ def test_a_run_of_other_classes_is_refused_in_one_line(run, tmp_path):
 
 def test_training_goes_on_from_the_bundled_model(tmp_path):
     config = begin_from(Teacher("ctatlas/base"), tmp_path / "round")
-    assert (config.steps, config.seed, config.without) == (20_000, 1, ())
+    last = member("base")[-1]
+    assert (config.steps, config.seed, config.without) == (last.steps, 1, ())
+    assert (config.grid_mm, config.large_patch) == (last.grid_mm, last.large_patch)
     assert config.begun_from.startswith("ctatlas/base ")
     assert load("ctatlas/base").card.weights.sha256 in config.begun_from
     network = load_averaged(tmp_path / "round" / "checkpoint.pt", config.widths)
@@ -108,7 +111,7 @@ def test_training_goes_on_from_the_bundled_model(tmp_path):
     ("was", "now", "says"),
     [
         ("widths = [16, 32, 64, 128, 160]\n", "", "does not tell widths of its training; name a run"),
-        ("steps = 20000\n", "steps = 'many'\n", r"\[training\] steps: .*; name a run"),
+        ("seed = 1\n", "seed = 'many'\n", r"\[training\] seed: .*; name a run"),
         (None, None, "holds another network than this trainer's"),
     ],
 )

@@ -39,3 +39,9 @@ def test_what_looks_wrong_in_a_real_scan_is_experimental_at_best() -> None:
     rows = [figure("liver", 0.9, 0.6), figure("spleen", 0.9, 0.6), figure("stomach", 0.2, 0.6)]
     found = statuses(rows, {"liver", "stomach"})
     assert found == {"liver": "experimental", "spleen": "usable", "stomach": "not_usable"}
+
+
+def test_two_cases_are_too_few_to_trust_a_mean() -> None:
+    few = [figure("prostate", 0.9, 0.1) | {"n": 2}]
+    assert statuses(few) == {"prostate": "experimental"}
+    assert statuses([*few, figure("prostate", 0.9, 0.1, sort="real") | {"n": 1}]) == {"prostate": "usable"}
