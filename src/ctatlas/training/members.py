@@ -17,7 +17,8 @@ from ctatlas.training.loop import TrainConfig
 def members() -> Mapping[str, tuple[TrainConfig, ...]]:
     """Return what decides each network's runs, in their order, by its name."""
     table = tomllib.loads(files("ctatlas.training").joinpath("data", "members.toml").read_text(encoding="utf-8"))
-    runs = {name: [row | run for run in row.pop("runs")] for name, row in table.items()}
+    shared = {name: {key: value for key, value in row.items() if key != "runs"} for name, row in table.items()}
+    runs = {name: [shared[name] | run for run in row["runs"]] for name, row in table.items()}
     return TypeAdapter(dict[str, tuple[TrainConfig, ...]]).validate_python(runs)
 
 
